@@ -1,0 +1,1 @@
+//! Routes, problem responses, OpenAPI.

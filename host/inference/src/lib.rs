@@ -1,0 +1,1 @@
+//! Devices, models, networks and batching.

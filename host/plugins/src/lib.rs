@@ -1,0 +1,1 @@
+//! The WebAssembly plugin runtime: engine, bindings, capabilities, catalogue of generations.

@@ -1,0 +1,1 @@
+//! Breakers and bulkheads, generic over the call they protect.

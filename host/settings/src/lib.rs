@@ -1,0 +1,1 @@
+//! breakwater.toml and the environment, turned into validated, frozen settings.

@@ -1,0 +1,1 @@
+//! Decode, resize, crop, encode, saliency. Pure and synchronous.
