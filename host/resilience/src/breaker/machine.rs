@@ -1,0 +1,171 @@
+//! The state machine of a breaker: plain numbers, the time given from outside.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::config::{BreakerConfig, Trip};
+use super::window::Window;
+use super::{Rejected, State};
+
+/// How a call ended, as far as the breaker cares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Success,
+    Failure,
+    Ignored,
+}
+
+#[derive(Debug)]
+enum Tally {
+    Consecutive { failures: u32, threshold: u32 },
+    Rate { window: Window, percentage: f64, volume: u32 },
+}
+
+impl Tally {
+    fn new(trip: Trip, now: Instant) -> Self {
+        match trip {
+            Trip::ConsecutiveFailures { threshold } => Self::Consecutive { failures: 0, threshold: threshold.max(1) },
+            Trip::ErrorRate { percentage, window, buckets, volume_threshold } => Self::Rate {
+                window: Window::new(window, buckets.min(BreakerConfig::MAX_BUCKETS), now),
+                // Not a number: as if nothing may fail.
+                percentage: if percentage.is_nan() { 0.0 } else { percentage },
+                volume: volume_threshold.max(1),
+            },
+        }
+    }
+
+    /// Counts an outcome; true when the breaker must open.
+    fn count(&mut self, failed: bool, now: impl FnOnce() -> Instant) -> bool {
+        match self {
+            Self::Consecutive { failures, threshold } => {
+                *failures = if failed { failures.saturating_add(1) } else { 0 };
+                *failures >= *threshold
+            }
+            Self::Rate { window, percentage, volume } => {
+                let (failures, calls) = window.record(failed, now());
+                failed && calls >= *volume && f64::from(failures) * 100.0 > *percentage * f64::from(calls)
+            }
+        }
+    }
+
+    fn clear(&mut self) {
+        match self {
+            Self::Consecutive { failures, .. } => *failures = 0,
+            Self::Rate { window, .. } => window.clear(),
+        }
+    }
+}
+
+/// Probes of the present half-open state.
+#[derive(Debug, Default)]
+struct Probes {
+    running: u32,
+    succeeded: u32,
+}
+
+#[derive(Debug)]
+pub(super) struct Machine {
+    state: State,
+    sequence: u64,
+    tally: Tally,
+    probes: Probes,
+    needed: u32,
+    reset_timeout: Duration,
+    opened: Instant,
+}
+
+impl Machine {
+    /// How long a caller waits when it cannot be known: a probe usually ends soon.
+    const PROBE_WAIT: Duration = Duration::from_secs(1);
+
+    pub(super) fn new(config: BreakerConfig, now: Instant) -> Self {
+        Self {
+            state: State::Closed,
+            sequence: 0,
+            tally: Tally::new(config.trip, now),
+            probes: Probes::default(),
+            needed: config.probes.max(1),
+            reset_timeout: config.reset_timeout,
+            opened: now,
+        }
+    }
+
+    pub(super) fn state(&self) -> State {
+        self.state
+    }
+
+    pub(super) fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    pub(super) fn gate(&self) -> u64 {
+        self.sequence << 1 | u64::from(matches!(self.state, State::Closed | State::ForcedClosed))
+    }
+
+    /// Goes to `state`, unless it is there, and starts counting anew in any case.
+    pub(super) fn turn(&mut self, state: State, now: Instant) {
+        if self.state != state {
+            self.sequence += 1;
+        }
+        self.state = state;
+        self.tally.clear();
+        self.probes = Probes::default();
+        self.opened = now;
+    }
+
+    /// Lets the time that has passed have its effect.
+    pub(super) fn advance(&mut self, now: Instant) {
+        if self.state == State::Open && self.open_for(now) >= self.reset_timeout {
+            self.turn(State::HalfOpen, now);
+        }
+    }
+
+    fn open_for(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.opened)
+    }
+
+    /// Admits a call and returns the sequence its outcome must name.
+    pub(super) fn admit(&mut self, now: Instant) -> Result<u64, Rejected> {
+        self.advance(now);
+        let rejected = |retry_after| Err(Rejected { state: self.state, retry_after });
+        match self.state {
+            State::Closed | State::ForcedClosed => {}
+            State::Open => return rejected(self.reset_timeout.saturating_sub(self.open_for(now))),
+            State::ForcedOpen => return rejected(self.reset_timeout),
+            State::HalfOpen if self.probes.running + self.probes.succeeded >= self.needed => {
+                return rejected(self.reset_timeout.min(Self::PROBE_WAIT));
+            }
+            State::HalfOpen => self.probes.running += 1,
+        }
+        Ok(self.sequence)
+    }
+
+    /// Takes the outcome of a call that was admitted at `sequence`.
+    pub(super) fn finish(&mut self, sequence: u64, verdict: Verdict, now: impl Fn() -> Instant) {
+        if sequence != self.sequence {
+            return;
+        }
+        match (self.state, verdict) {
+            (State::Closed, Verdict::Success | Verdict::Failure) => {
+                if self.tally.count(verdict == Verdict::Failure, &now) {
+                    self.turn(State::Open, now());
+                }
+            }
+            (State::HalfOpen, verdict) => {
+                self.probes.running = self.probes.running.saturating_sub(1);
+                match verdict {
+                    Verdict::Failure => self.turn(State::Open, now()),
+                    Verdict::Success => {
+                        self.probes.succeeded += 1;
+                        if self.probes.succeeded >= self.needed {
+                            self.turn(State::Closed, now());
+                        }
+                    }
+                    Verdict::Ignored => {}
+                }
+            }
+            _ => {}
+        }
+    }
+}
