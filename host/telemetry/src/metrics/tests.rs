@@ -1,0 +1,108 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use breakwater_core::Digest;
+
+use super::*;
+use crate::event::PluginChange;
+
+fn connected() -> Arc<Metrics> {
+    let metrics = Metrics::new("1.2.3");
+    metrics.connect(Sources {
+        models: Box::new(|| vec![ModelSample { model: "yunet".into(), batches: 2, images: 7, ..ModelSample::default() }]),
+        device: Box::new(|| ("cpu".into(), "flex".into())),
+        plugins: Box::new(|| {
+            let generations = BTreeMap::from([("active".to_owned(), 1), ("standby".to_owned(), 2)]);
+            vec![PluginSample { plugin: "crop-people".into(), generations, guest_cpu_seconds: 0.25 }]
+        }),
+        breakers: Box::new(|| vec![BreakerSample { breaker: "plugin:crop-people".into(), state: "closed".into() }]),
+        cpu_pool: Box::new(|| PoolSample { permits: 2, in_use: 1, queued: 3 }),
+    });
+    metrics
+}
+
+fn exercise(metrics: &Metrics) {
+    let took = Duration::from_millis(3);
+    metrics.http_request("POST", "/v1/crop", 200, took);
+    let plugin = ServedBy::Plugin { id: "crop-people".into(), version: "0.1.0".into(), digest: Digest::of(b"") };
+    metrics.operation_answered("plan-crop", &plugin, false, took);
+    metrics.operation_answered("plan-crop", &ServedBy::Host { name: "center".into() }, true, took);
+    metrics.operation_failed("crop-image", FailureKind::Limit, took);
+    metrics.stage(Stage::Decode, took);
+    metrics.plugin_call("crop-people", Err(FailureKind::Timeout), took);
+    metrics.emit(&Event::Plugin { plugin: "crop-people".into(), change: PluginChange::RolledBack, detail: "abc".into() });
+    metrics.emit(&Event::BreakerChanged { breaker: "plugin:crop-people".into(), from: "closed".into(), to: "open".into() });
+    metrics.emit(&Event::DeviceLost { lost: "vulkan".into(), now: "cpu".into() });
+}
+
+#[test]
+fn what_is_recorded_is_what_a_scrape_shows() {
+    let metrics = connected();
+    exercise(&metrics);
+    let text = metrics.encode();
+    for line in [
+        r#"breakwater_build_info{version="1.2.3"} 1"#,
+        r#"breakwater_http_requests_total{method="POST",route="/v1/crop",status="200"} 1"#,
+        r#"breakwater_http_request_duration_seconds_bucket{le="0.005",route="/v1/crop"} 1"#,
+        r#"breakwater_http_request_duration_seconds_bucket{le="0.0025",route="/v1/crop"} 0"#,
+        r#"breakwater_operation_calls_total{operation="plan-crop",outcome="ok",served_by="plugin",degraded="false"} 1"#,
+        r#"breakwater_operation_calls_total{operation="plan-crop",outcome="ok",served_by="host",degraded="true"} 1"#,
+        r#"breakwater_operation_calls_total{operation="crop-image",outcome="limit",served_by="none",degraded="false"} 1"#,
+        r#"breakwater_plugin_calls_total{plugin="crop-people",outcome="timeout"} 1"#,
+        r#"breakwater_plugin_changes_total{plugin="crop-people",change="rolled-back"} 1"#,
+        r#"breakwater_plugin_generations{plugin="crop-people",state="standby"} 2.0"#,
+        r#"breakwater_plugin_guest_cpu_seconds_total{plugin="crop-people"} 0.25"#,
+        r#"breakwater_breaker_changes_total{breaker="plugin:crop-people",to="open"} 1"#,
+        r#"breakwater_breaker_state{breaker="plugin:crop-people",state="closed"} 1.0"#,
+        r#"breakwater_inference_images_total{model="yunet"} 7.0"#,
+        r#"breakwater_inference_device_losses_total 1"#,
+        r#"breakwater_cpu_pool_queued 3.0"#,
+        "# EOF",
+    ] {
+        assert!(text.lines().any(|shown| shown == line), "{line}\nis not in\n{text}");
+    }
+}
+
+#[test]
+fn every_name_of_the_table_is_shown_and_nothing_else() {
+    let metrics = connected();
+    exercise(&metrics);
+    let text = metrics.encode();
+    let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    let shown: BTreeSet<(&str, &str)> = types.map(|line| line.split_once(' ').unwrap()).collect();
+    let table: BTreeSet<(&str, &str)> = names::ALL.iter().map(|metric| (metric.name, metric.kind.name())).collect();
+    assert_eq!(shown, table);
+}
+
+#[test]
+fn before_the_sources_are_connected_a_scrape_works() {
+    let text = Metrics::new("0").encode();
+    assert!(text.contains("breakwater_build_info") && !text.contains("breakwater_cpu_pool"), "{text}");
+}
+
+#[test]
+fn a_hostile_label_cannot_break_the_format() {
+    let metrics = Metrics::new("0");
+    metrics.plugin_call("a\"} 1\nevil 2", Ok(()), Duration::ZERO);
+    assert!(!metrics.encode().lines().any(|line| line.starts_with("evil")));
+}
+
+/// `BREAKWATER_BLESS=1 cargo test -p breakwater-telemetry` writes the file anew.
+#[test]
+fn the_documentation_lists_every_metric() {
+    let mut expected = String::from(
+        "# Metrics\n\n`GET /metrics` answers in the OpenMetrics text format. Every metric there is, with its labels; a row appears with its \
+         first observation.\nLabel values come from closed sets: route templates, failure kinds, plugin ids, model names.\n\n\
+         | metric | type | labels | meaning |\n|---|---|---|---|\n",
+    );
+    for metric in names::ALL {
+        let labels = metric.labels.iter().map(|label| format!("`{label}`")).collect::<Vec<_>>().join(", ");
+        expected += &format!("| `{}` | {} | {} | {} |\n", metric.exposed(), metric.kind.name(), labels, metric.help);
+    }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/metrics.md");
+    if std::env::var_os("BREAKWATER_BLESS").is_some() {
+        std::fs::write(&path, &expected).unwrap();
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(written, expected, "docs/metrics.md differs from the code; run with BREAKWATER_BLESS=1");
+}
