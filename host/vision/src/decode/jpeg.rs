@@ -1,0 +1,89 @@
+//! JPEG: `zune-jpeg` at full scale, `jpeg-decoder` for scaled transforms (1/2, 1/4, 1/8) and for CMYK.
+
+use breakwater_core::Size;
+use jpeg_decoder::{ColorTransform, Decoder, PixelFormat};
+use zune_core::bytestream::ZCursor;
+use zune_core::colorspace::ColorSpace;
+use zune_core::options::DecoderOptions;
+use zune_jpeg::JpegDecoder;
+
+use super::rgb_to_rgba;
+use crate::colour::{self, CmykToRgb};
+use crate::header::jpeg::JpegHeader;
+use crate::raster::Raster;
+use crate::{Format, VisionError};
+
+fn corrupt(reason: impl ToString) -> VisionError {
+    VisionError::corrupt(Format::Jpeg, reason)
+}
+
+/// `at_least` is in stored pixels.
+pub(super) fn decode(bytes: &[u8], at_least: Option<Size>) -> Result<Raster, VisionError> {
+    let jpeg = JpegHeader::read(bytes)?;
+    jpeg.check_complete(bytes)?;
+    let stored = jpeg.header.stored;
+    let reduced = at_least.and_then(|wanted| reduced_size(stored, wanted));
+    let mut raster = if reduced.is_some() || jpeg.components == 4 { scaled(bytes, &jpeg, reduced)? } else { full(bytes, stored)? };
+    let icc = jpeg.header.icc.as_deref();
+    match jpeg.components {
+        1 => {
+            if let Some(table) = colour::grey_table(icc) {
+                for [red, green, blue, _] in raster.pixels_mut().as_chunks_mut::<4>().0 {
+                    let level = table.get(usize::from(*red)).copied().unwrap_or(*red);
+                    (*red, *green, *blue) = (level, level, level);
+                }
+            }
+        }
+        3 => colour::rgb_to_srgb(&mut raster, icc),
+        _ => {}
+    }
+    Ok(raster)
+}
+
+/// The smallest of the scales 1/8, 1/4 and 1/2 that still covers `wanted`.
+fn reduced_size(stored: Size, wanted: Size) -> Option<Size> {
+    [8, 4, 2]
+        .map(|scale| Size::new(stored.width.div_ceil(scale), stored.height.div_ceil(scale)))
+        .into_iter()
+        .find(|size| size.width >= wanted.width && size.height >= wanted.height)
+}
+
+fn full(bytes: &[u8], size: Size) -> Result<Raster, VisionError> {
+    let options = DecoderOptions::new_fast()
+        .set_max_width(usize::MAX)
+        .set_max_height(usize::MAX)
+        .set_strict_mode(true)
+        .jpeg_set_out_colorspace(ColorSpace::RGBA);
+    let pixels = JpegDecoder::new_with_options(ZCursor::new(bytes), options).decode().map_err(|error| corrupt(format!("{error:?}")))?;
+    Raster::new(size, true, pixels).ok_or_else(|| corrupt("pixels are missing"))
+}
+
+fn scaled(bytes: &[u8], jpeg: &JpegHeader, reduced: Option<Size>) -> Result<Raster, VisionError> {
+    let mut decoder = Decoder::new(bytes);
+    if jpeg.components == 4 {
+        let ycck = jpeg.adobe_transform == Some(2);
+        decoder.set_color_transform(if ycck { ColorTransform::YCCK } else { ColorTransform::CMYK });
+    }
+    if let Some(size) = reduced {
+        let edge = |length: u32| u16::try_from(length).unwrap_or(u16::MAX);
+        decoder.scale(edge(size.width), edge(size.height)).map_err(corrupt)?;
+    }
+    let mut pixels = decoder.decode().map_err(corrupt)?;
+    let info = decoder.info().ok_or_else(|| corrupt("it holds no picture"))?;
+    let size = Size::new(info.width.into(), info.height.into());
+    let rgba = match info.pixel_format {
+        PixelFormat::L8 => pixels.iter().flat_map(|level| [*level, *level, *level, 255]).collect(),
+        PixelFormat::RGB24 => rgb_to_rgba(&pixels),
+        PixelFormat::CMYK32 => {
+            // The decoder takes every file for Adobe's, which stores ink inverted. Without Adobe's mark it is not.
+            if jpeg.adobe_transform.is_none() {
+                pixels.iter_mut().for_each(|ink| *ink = 255 - *ink);
+            }
+            let mut rgba = vec![0; pixels.len()];
+            CmykToRgb::new(jpeg.header.icc.as_deref()).convert(&pixels, &mut rgba);
+            rgba
+        }
+        PixelFormat::L16 => return Err(VisionError::unsupported("JPEG with 16 bits a channel is not supported")),
+    };
+    Raster::new(size, true, rgba).ok_or_else(|| corrupt("pixels are missing"))
+}
