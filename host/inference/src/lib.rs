@@ -1,1 +1,35 @@
-//! Devices, models, networks and batching.
+//! Detectors: devices, models, networks, batching and memory of what was found.
+//!
+//! A call of [`Inference::detect`] takes this path: the cache; the flight that others may have started for the same image
+//! (`flight`); a place in the model's bounded queue (`worker`); scaling on the pool (`pool`, [`frame`]); a batch on the device
+//! in use ([`device`], [`engine`]); decoding and suppression on the pool ([`yunet`], [`nanodet`], [`suppression`]).
+//!
+//! A network is written once, as a [`graph::Graph`] with [`graph::weights::Weights`]; an [`engine::Engine`] computes it. burn is
+//! the engine here; another one implements the trait and changes no network.
+
+pub mod array;
+pub mod config;
+pub mod device;
+pub mod engine;
+pub mod error;
+mod flight;
+mod found;
+pub mod frame;
+pub mod graph;
+pub mod model;
+pub mod nanodet;
+mod pool;
+mod self_test;
+mod service;
+pub mod statistics;
+pub mod suppression;
+mod worker;
+pub mod yunet;
+
+pub use config::{DevicePreference, InferenceConfig};
+pub use device::{DeviceReport, Engines};
+pub use engine::DeviceKind;
+pub use error::InferenceError;
+pub use model::ModelInfo;
+pub use service::Inference;
+pub use statistics::{InferenceStatistics, ModelStatistics};

@@ -1,0 +1,74 @@
+//! The seam between networks and whatever computes them.
+
+pub mod burn;
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::array::{Array, Outputs};
+use crate::graph::shape::GraphError;
+use crate::graph::weights::Network;
+
+/// What kind of machine computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeviceKind {
+    /// A graphics card, or something that calls itself one.
+    Gpu,
+    /// The processor.
+    Cpu,
+}
+
+impl fmt::Display for DeviceKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Gpu => "gpu",
+            Self::Cpu => "cpu",
+        })
+    }
+}
+
+/// Computes networks on one device.
+pub trait Engine: Send + Sync + 'static {
+    /// The device, for people, such as `AMD Radeon RX 7800 XT (Vulkan)`.
+    fn device(&self) -> &str;
+
+    /// What kind of device it is.
+    fn kind(&self) -> DeviceKind;
+
+    /// Brings a network onto the device. The session is used by one thread at a time.
+    ///
+    /// # Errors
+    /// When the device cannot take it.
+    fn prepare(&self, network: &Network) -> Result<Box<dyn Session>, EngineError>;
+}
+
+/// A network on a device.
+pub trait Session: Send {
+    /// Computes every output of the graph for a batch; outputs come in the graph's order, images in the batch's.
+    ///
+    /// # Errors
+    /// [`EngineError::Input`] when the graph does not take such a batch, anything else when the device failed.
+    fn run(&mut self, batch: Array) -> Result<Outputs, EngineError>;
+}
+
+/// A run that failed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum EngineError {
+    /// The graph does not take this input. Another device would not either.
+    #[error("the network does not take this input")]
+    Input(#[from] GraphError),
+    /// An array does not have the shape it should have.
+    #[error("an array does not fit: {what}")]
+    Output {
+        /// Which, and how.
+        what: String,
+    },
+    /// The device failed.
+    #[error("the device failed: {what}")]
+    Device {
+        /// What it reported.
+        what: String,
+    },
+}

@@ -1,0 +1,88 @@
+//! Detections that are remembered by the content of the image.
+
+use std::sync::Arc;
+
+use breakwater_core::{Detection, DetectionKind, Point};
+use breakwater_vision::ContentDigest;
+use moka::sync::Cache;
+
+use crate::model::Model;
+
+/// Which image, looked at by which model.
+pub(crate) type Key = (ContentDigest, Model);
+
+/// Everything one inference found, by kind. Cheap to clone.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Found(Arc<[(DetectionKind, Arc<[Detection]>)]>);
+
+impl Found {
+    /// Sorts what a model found by kind; within a kind the order stays.
+    pub(crate) fn by_kind(model: Model, detections: Vec<Detection>) -> Self {
+        let of = |kind: DetectionKind| detections.iter().filter(|detection| detection.kind == kind).cloned().collect::<Arc<[_]>>();
+        Self(model.kinds().iter().map(|kind| (*kind, of(*kind))).collect())
+    }
+
+    /// What was found of a kind.
+    pub(crate) fn of(&self, kind: DetectionKind) -> Arc<[Detection]> {
+        let found = self.0.iter().find(|(known, _)| *known == kind);
+        found.map_or_else(|| Arc::from([]), |(_, detections)| Arc::clone(detections))
+    }
+
+    /// Bytes it takes in memory, with the cache's own share.
+    fn bytes(&self) -> usize {
+        const ENTRY: usize = 256;
+        let detection =
+            |detection: &Detection| size_of::<Detection>() + detection.label.len() + detection.landmarks.len() * size_of::<Point>();
+        ENTRY + self.0.iter().flat_map(|(_, detections)| detections.iter()).map(detection).sum::<usize>()
+    }
+}
+
+/// Remembered detections, bounded in bytes; the least recently and least often used go first.
+pub(crate) struct DetectionCache(Cache<Key, Found>);
+
+impl DetectionCache {
+    pub(crate) fn new(bytes: u64) -> Self {
+        let weigh = |_: &Key, found: &Found| u32::try_from(found.bytes()).unwrap_or(u32::MAX);
+        Self(Cache::builder().max_capacity(bytes).weigher(weigh).build())
+    }
+
+    pub(crate) fn get(&self, key: &Key) -> Option<Found> {
+        self.0.get(key)
+    }
+
+    pub(crate) fn insert(&self, key: Key, found: Found) {
+        self.0.insert(key, found);
+    }
+
+    /// Entries and bytes, as of the last maintenance.
+    pub(crate) fn size(&self) -> (u64, u64) {
+        self.0.run_pending_tasks();
+        (self.0.entry_count(), self.0.weighted_size())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use breakwater_core::Bounds;
+
+    fn detection(kind: DetectionKind, confidence: f32) -> Detection {
+        let bounds = Bounds { x: 0.0, y: 0.0, width: 1.0, height: 1.0 };
+        Detection { kind, label: "cat".into(), confidence, bounds, landmarks: vec![] }
+    }
+
+    #[test]
+    fn one_inference_serves_people_and_objects() {
+        use DetectionKind::{Face, Object, Person};
+        let found = Found::by_kind(Model::NanoDet, vec![detection(Person, 0.9), detection(Object, 0.8), detection(Person, 0.7)]);
+        let confidences = |kind| found.of(kind).iter().map(|detection| detection.confidence).collect::<Vec<_>>();
+        assert_eq!((confidences(Person), confidences(Object), confidences(Face)), (vec![0.9, 0.7], vec![0.8], vec![]));
+    }
+
+    #[test]
+    fn every_detection_counts_towards_the_size() {
+        let empty = Found::by_kind(Model::YuNet, vec![]).bytes();
+        let full = Found::by_kind(Model::YuNet, vec![detection(DetectionKind::Face, 0.9); 10]).bytes();
+        assert_eq!(full - empty, 10 * (size_of::<Detection>() + 3));
+    }
+}

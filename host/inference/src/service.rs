@@ -1,0 +1,218 @@
+//! The detectors as the rest of the host uses them.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use breakwater_core::{Deadline, Detection, DetectionKind, Failure};
+use breakwater_vision::Image;
+
+use crate::config::InferenceConfig;
+use crate::device::{DeviceReport, Devices, Engines, choice};
+use crate::engine::Engine;
+use crate::engine::burn::BurnEngine;
+use crate::error::{self, InferenceError};
+use crate::flight::{Flights, Joined};
+use crate::found::{DetectionCache, Found, Key};
+use crate::frame::Frame;
+use crate::graph::weights::Network;
+use crate::model::{Model, ModelInfo};
+use crate::pool::{self, CpuPool};
+use crate::self_test;
+use crate::statistics::{InferenceStatistics, add};
+use crate::worker::{Worker, WorkerConfig};
+
+/// Every detector, its device, and what was found before.
+pub struct Inference {
+    lanes: Vec<Arc<Lane>>,
+    devices: Arc<Devices>,
+    cache: Arc<DetectionCache>,
+    flights: Flights<Key, Found>,
+    pool: CpuPool,
+    budget: Duration,
+}
+
+/// A model and its worker.
+struct Lane {
+    model: Model,
+    info: ModelInfo,
+    worker: Worker,
+}
+
+impl Inference {
+    /// Loads the models, chooses the device and starts a thread per model.
+    ///
+    /// A GPU is taken only if it finds a known face where it is; the first kernels are compiled by that.
+    ///
+    /// # Errors
+    /// When the configuration or the weights are wrong, a demanded GPU is not usable, or a thread cannot be started.
+    pub fn start(config: InferenceConfig) -> Result<Arc<Self>, InferenceError> {
+        config.validate()?;
+        let threads = Arc::new(pool::threads("inference-cpu", config.threads)?);
+        let cpu: Arc<dyn Engine> = Arc::new(BurnEngine::cpu(Some(threads)));
+        let yunet = Model::YuNet.load(config.models_dir.as_deref())?;
+        let engines = choice::choose(&config, cpu, |engine| self_test::check_engine(engine, &yunet))?;
+        Self::start_on(config, engines)
+    }
+
+    /// As [`Self::start`], on engines of the caller's choice.
+    ///
+    /// # Errors
+    /// When the configuration or the weights are wrong, or a thread cannot be started.
+    pub fn start_on(config: InferenceConfig, engines: Engines) -> Result<Arc<Self>, InferenceError> {
+        config.validate()?;
+        let devices = Arc::new(Devices::new(engines));
+        let mut lanes = Vec::new();
+        for model in Model::ALL {
+            let network = model.load(config.models_dir.as_deref())?;
+            lanes.push(Arc::new(Lane::start(model, network, &config, &devices)?));
+        }
+        Ok(Arc::new(Self {
+            lanes,
+            devices,
+            cache: Arc::new(DetectionCache::new(config.detection_cache_bytes)),
+            flights: Flights::new(),
+            pool: CpuPool::new("inference-prepare", config.threads)?,
+            budget: config.budget,
+        }))
+    }
+
+    /// The device in use. Changes when a device is lost.
+    #[must_use]
+    pub fn device(&self) -> DeviceReport {
+        self.devices.report()
+    }
+
+    /// Every detector.
+    #[must_use]
+    pub fn models(&self) -> Vec<ModelInfo> {
+        self.lanes.iter().map(|lane| lane.info.clone()).collect()
+    }
+
+    /// What of `kind` is in the image, in its original pixels, most confident first, down to a low floor (0.5 for faces, 0.3 for
+    /// people and objects): callers choose their own threshold.
+    ///
+    /// Answers are remembered by the image's content. Concurrent calls for one image share one inference, which goes on until
+    /// the last of them has gone; people and objects come from the same one.
+    ///
+    /// # Errors
+    /// `detector.overloaded` when too many calls wait, `detector.failed` when no device can compute the image,
+    /// `detector.unavailable` during shutdown, `call.deadline` when the deadline comes first. None is remembered.
+    pub async fn detect(&self, image: &Arc<Image>, kind: DetectionKind, deadline: Deadline) -> Result<Arc<[Detection]>, Failure> {
+        let lane = self.lane(Model::of(kind))?;
+        let key = (image.digest(), lane.model);
+        if let Some(found) = self.cache.get(&key) {
+            add(&lane.worker.counters().cache_hits, 1);
+            return Ok(found.of(kind));
+        }
+        let start = || {
+            let (lane, image, pool, cache) = (Arc::clone(lane), Arc::clone(image), self.pool.clone(), Arc::clone(&self.cache));
+            let deadline = Deadline::after(self.budget);
+            async move {
+                let found = lane.infer(image, &pool, deadline).await?;
+                cache.insert(key, found.clone());
+                Ok(found)
+            }
+        };
+        let (joined, result) = self.flights.join(key, deadline, || self.cache.get(&key), start).await;
+        let counters = lane.worker.counters();
+        add(
+            match joined {
+                Joined::Ready => &counters.cache_hits,
+                Joined::Shared => &counters.joined,
+                Joined::Started => &counters.cache_misses,
+            },
+            1,
+        );
+        result.map(|found| found.of(kind))
+    }
+
+    /// What was found before, if it is still remembered.
+    #[must_use]
+    pub fn cached(&self, image: &Image, kind: DetectionKind) -> Option<Arc<[Detection]>> {
+        self.cache.get(&(image.digest(), Model::of(kind))).map(|found| found.of(kind))
+    }
+
+    /// Sends a picture with a known face through the queue and the device, past the cache, and says how long that took.
+    ///
+    /// # Errors
+    /// When a worker is gone, or the face is not found where it is.
+    pub async fn self_test(&self) -> Result<Duration, Failure> {
+        let start = Instant::now();
+        if let Some(dead) = self.lanes.iter().find(|lane| !lane.worker.is_alive()) {
+            return Err(error::unavailable(dead.model.name()));
+        }
+        let lane = self.lane(Model::YuNet)?;
+        let deadline = Deadline::after(self.budget);
+        let slot = lane.worker.admit()?;
+        let run = deadline.bound("the self-test", slot.run(self_test::frame(), deadline)).await??;
+        let wrong = |what: String| Failure::internal(format!("the self-test failed: {what}")).from_origin("detector:yunet");
+        let detections = lane.model.decode(&run.outputs, run.image).map_err(|error| wrong(error.to_string()))?;
+        self_test::check(&detections).map_err(wrong)?;
+        Ok(start.elapsed())
+    }
+
+    /// Counts since the start.
+    #[must_use]
+    pub fn statistics(&self) -> InferenceStatistics {
+        let (cache_entries, cache_bytes) = self.cache.size();
+        InferenceStatistics {
+            models: self.lanes.iter().map(|lane| (lane.model.name(), lane.worker.statistics())).collect(),
+            cache_entries,
+            cache_bytes,
+            devices_lost: self.devices.lost(),
+        }
+    }
+
+    /// Refuses new calls and waits for those under way.
+    pub async fn shutdown(&self) {
+        for lane in &self.lanes {
+            lane.worker.close();
+        }
+        for lane in &self.lanes {
+            lane.worker.ended().await;
+        }
+    }
+
+    fn lane(&self, model: Model) -> Result<&Arc<Lane>, Failure> {
+        let found = self.lanes.iter().find(|lane| lane.model == model);
+        found.ok_or_else(|| error::unavailable(model.name()))
+    }
+}
+
+impl Lane {
+    fn start(model: Model, network: Network, config: &InferenceConfig, devices: &Arc<Devices>) -> Result<Self, InferenceError> {
+        let info = model.info(&network);
+        let config = WorkerConfig {
+            model: model.name(),
+            network,
+            normalisation: model.normalisation(),
+            max_batch: config.max_batch,
+            max_delay: config.max_delay,
+            queue: config.queue,
+        };
+        Ok(Self { model, info, worker: Worker::start(config, Arc::clone(devices))? })
+    }
+
+    /// Prepares the image on the pool, runs it in a batch, reads the result on the pool.
+    async fn infer(&self, image: Arc<Image>, pool: &CpuPool, deadline: Deadline) -> Result<Found, Failure> {
+        let slot = self.worker.admit()?;
+        let model = self.model;
+        let original = image.size();
+        let placement = model.place(original);
+        let prepare = move || Frame {
+            content: image.resized_rgb(placement.content),
+            left: placement.left,
+            top: placement.top,
+            input: placement.input,
+        };
+        let frame = pool.run("preparing an image", deadline, prepare).await?;
+        let run = slot.run(frame, deadline).await?;
+        let read = move || -> Result<Found, Failure> {
+            let detections = model.decode(&run.outputs, run.image).map_err(|cause| error::failed(model.name(), cause))?;
+            let mapping = placement.mapping(original);
+            let detections = detections.into_iter().filter_map(|detection| mapping.detection(detection)).collect();
+            Ok(Found::by_kind(model, detections))
+        };
+        pool.run("reading detections", deadline, read).await?
+    }
+}

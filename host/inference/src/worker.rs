@@ -1,0 +1,192 @@
+//! One thread per model that takes images from a bounded queue and runs them in batches.
+
+mod queue;
+mod runner;
+
+pub(crate) use runner::message as panic_message;
+
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use breakwater_core::{Deadline, Failure};
+use tokio::sync::{oneshot, watch};
+
+use crate::array::Outputs;
+use crate::device::Devices;
+use crate::error;
+use crate::frame::{Frame, Normalisation};
+use crate::graph::weights::Network;
+use crate::statistics::{Counters, ModelStatistics, add};
+use queue::{Item, Queue};
+use runner::Runner;
+
+/// What a worker needs to know.
+pub(crate) struct WorkerConfig {
+    pub(crate) model: &'static str,
+    pub(crate) network: Network,
+    pub(crate) normalisation: Normalisation,
+    pub(crate) max_batch: usize,
+    pub(crate) max_delay: Duration,
+    pub(crate) queue: usize,
+}
+
+/// The outputs of a batch, and which image of it is ours.
+#[derive(Debug, Clone)]
+pub(crate) struct Run {
+    pub(crate) outputs: Arc<Outputs>,
+    pub(crate) image: usize,
+}
+
+/// A model's thread.
+pub(crate) struct Worker {
+    queue: Arc<Queue>,
+    counters: Arc<Counters>,
+    model: &'static str,
+    ended: watch::Receiver<bool>,
+}
+
+impl Worker {
+    /// Starts the thread. It ends after [`Worker::close`], or when the worker is dropped, once every call admitted before is done.
+    pub(crate) fn start(config: WorkerConfig, devices: Arc<Devices>) -> std::io::Result<Self> {
+        let queue = Arc::new(Queue::new(config.queue, config.max_batch, config.max_delay));
+        let counters = Arc::new(Counters::default());
+        let (end, ended) = watch::channel(false);
+        let model = config.model;
+        let thread = Thread { queue: Arc::clone(&queue), counters: Arc::clone(&counters), model };
+        let runner = Runner::new(config.network, config.normalisation, devices, Arc::clone(&counters));
+        thread::Builder::new().name(format!("inference-{model}")).spawn(move || {
+            thread.serve(runner);
+            // Nobody may be waiting for the end.
+            end.send_replace(true);
+        })?;
+        Ok(Self { queue, counters, model, ended })
+    }
+
+    /// Takes a place among the calls of this model, before the image is prepared.
+    ///
+    /// # Errors
+    /// `detector.overloaded` when there is none left, `detector.unavailable` after [`Worker::close`].
+    pub(crate) fn admit(&self) -> Result<Slot, Failure> {
+        match self.queue.admit() {
+            Ok(()) => Ok(Slot { queue: Arc::clone(&self.queue), model: self.model, used: false }),
+            Err(queue::Refused::Closed) => Err(error::unavailable(self.model)),
+            Err(queue::Refused::Full) => {
+                add(&self.counters.rejected, 1);
+                Err(error::overloaded(self.model))
+            }
+        }
+    }
+
+    /// Refuses further calls.
+    pub(crate) fn close(&self) {
+        self.queue.close();
+    }
+
+    /// Waits until the thread has done every call admitted before [`Worker::close`].
+    pub(crate) async fn ended(&self) {
+        let mut ended = self.ended.clone();
+        // An error means that the thread is gone, which is what is waited for.
+        drop(ended.wait_for(|ended| *ended).await);
+    }
+
+    /// Whether the thread is there.
+    pub(crate) fn is_alive(&self) -> bool {
+        !*self.ended.borrow() && self.ended.has_changed().is_ok()
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    pub(crate) fn statistics(&self) -> ModelStatistics {
+        self.counters.read(self.queue.depth())
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.queue.close();
+    }
+}
+
+/// A place among the calls of a model. Dropping it gives it back.
+pub(crate) struct Slot {
+    queue: Arc<Queue>,
+    model: &'static str,
+    used: bool,
+}
+
+impl Slot {
+    /// Queues the image and waits for its run. Dropping the future takes it out of the queue, unless it is running already.
+    pub(crate) async fn run(mut self, frame: Frame, deadline: Deadline) -> Result<Run, Failure> {
+        let (reply, result) = oneshot::channel();
+        self.used = true;
+        self.queue.push(Item { frame, deadline, reply, since: Instant::now() });
+        let lost = || Failure::internal(format!("the worker of {} dropped a call", self.model));
+        result.await.unwrap_or_else(|_| Err(lost()))
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if !self.used {
+            self.queue.give_back();
+        }
+    }
+}
+
+/// The thread's side.
+struct Thread {
+    queue: Arc<Queue>,
+    counters: Arc<Counters>,
+    model: &'static str,
+}
+
+impl Thread {
+    fn serve(&self, mut runner: Runner) {
+        while let Some(taken) = self.queue.next() {
+            add(&self.counters.abandoned, taken.cancelled + taken.expired.len() as u64);
+            for item in taken.expired {
+                item.answer(Err(error::expired(self.model)));
+            }
+            if !taken.batch.is_empty() {
+                self.run(&mut runner, taken.batch);
+            }
+        }
+    }
+
+    fn run(&self, runner: &mut Runner, batch: Vec<Item>) {
+        add(&self.counters.batches, 1);
+        add(&self.counters.images, batch.len() as u64);
+        let frames: Vec<&Frame> = batch.iter().map(|item| &item.frame).collect();
+        match runner.run(&frames) {
+            Ok(outputs) => {
+                let outputs = Arc::new(outputs);
+                for (image, item) in batch.into_iter().enumerate() {
+                    item.answer(Ok(Run { outputs: Arc::clone(&outputs), image }));
+                }
+            }
+            Err(cause) if batch.len() == 1 => {
+                for item in batch {
+                    self.fail(item, cause.clone());
+                }
+            }
+            Err(cause) => {
+                tracing::warn!(model = self.model, images = batch.len(), %cause, "a batch failed; its images run one by one");
+                for item in batch {
+                    match runner.run(&[&item.frame]) {
+                        Ok(outputs) => item.answer(Ok(Run { outputs: Arc::new(outputs), image: 0 })),
+                        Err(cause) => self.fail(item, cause),
+                    }
+                }
+            }
+        }
+    }
+
+    fn fail(&self, item: Item, cause: crate::engine::EngineError) {
+        add(&self.counters.failures, 1);
+        tracing::warn!(model = self.model, %cause, "inference failed");
+        item.answer(Err(error::failed(self.model, cause)));
+    }
+}

@@ -1,0 +1,84 @@
+//! Runs batches on the device in use, and moves on when it fails.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::array::Outputs;
+use crate::device::Devices;
+use crate::engine::{EngineError, Session};
+use crate::frame::{Frame, Normalisation};
+use crate::graph::weights::Network;
+use crate::statistics::{Counters, add};
+
+/// A network, the device it is on, and how it is fed.
+pub(crate) struct Runner {
+    network: Network,
+    normalisation: Normalisation,
+    devices: Arc<Devices>,
+    counters: Arc<Counters>,
+    /// The network on the engine of a generation.
+    session: Option<(u64, Box<dyn Session>)>,
+}
+
+impl Runner {
+    pub(crate) fn new(network: Network, normalisation: Normalisation, devices: Arc<Devices>, counters: Arc<Counters>) -> Self {
+        Self { network, normalisation, devices, counters, session: None }
+    }
+
+    /// Runs a batch, on the next device if this one fails. A panic counts as a failure of the device.
+    ///
+    /// # Errors
+    /// When the batch is not one the network takes, or the last device failed.
+    pub(crate) fn run(&mut self, frames: &[&Frame]) -> Result<Outputs, EngineError> {
+        loop {
+            let (generation, engine) = self.devices.current();
+            let session = self.session.take().filter(|(known, _)| *known == generation).map(|(_, session)| session);
+            add(&self.counters.runs, 1);
+            let start = Instant::now();
+            let attempt = catch_unwind(AssertUnwindSafe(|| -> Result<_, EngineError> {
+                let mut session = session.map_or_else(|| engine.prepare(&self.network), Ok)?;
+                let batch = Frame::batch(frames, &self.normalisation)?;
+                let images = batch.shape().images;
+                let result = session.run(batch).and_then(|outputs| complete(outputs, images));
+                Ok((session, result))
+            }));
+            add(&self.counters.busy_micros, u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX));
+            let error = match attempt {
+                Ok(Ok((session, Ok(outputs)))) => {
+                    self.session = Some((generation, session));
+                    return Ok(outputs);
+                }
+                Ok(Ok((session, Err(error @ EngineError::Input(_))))) => {
+                    self.session = Some((generation, session));
+                    return Err(error);
+                }
+                Ok(Ok((_, Err(error))) | Err(error)) => error,
+                Err(panic) => EngineError::Device { what: format!("it panicked: {}", message(panic.as_ref())) },
+            };
+            // The session that failed is gone; a new one is made for whatever comes next.
+            if !self.devices.give_up(generation, &error.to_string()) {
+                return Err(error);
+            }
+        }
+    }
+}
+
+/// Outputs of every image of the batch, or a failed device.
+fn complete(outputs: Outputs, images: usize) -> Result<Outputs, EngineError> {
+    let incomplete = outputs.iter().find(|(_, array)| array.shape().images != images);
+    match incomplete {
+        Some((name, array)) => {
+            let what = format!("output {name:?} holds {} images of {images}", array.shape().images);
+            Err(EngineError::Output { what })
+        }
+        None => Ok(outputs),
+    }
+}
+
+/// What a panic said.
+pub(crate) fn message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message")
+}
