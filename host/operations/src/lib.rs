@@ -1,1 +1,41 @@
-//! Operations and their provider chains: the use cases.
+//! The use cases: what a call of the service does, whoever carried it here.
+//!
+//! An [`operation`] takes an input, runs under the deadline of its context, and answers with where the answer came from. A
+//! [`chain`] of providers is the only way an operation degrades: `plan-crop` asks a strategy plugin, then takes the centre;
+//! `crop-image` composes `detect-objects` and `plan-crop`. A call captures one snapshot of the plugin catalogue at its root.
+
+#![forbid(unsafe_code)]
+
+pub mod chain;
+pub mod cpu;
+pub mod crop;
+pub mod detect;
+pub mod detectors;
+pub mod management;
+pub mod media;
+pub mod operation;
+pub mod operations;
+pub mod output_size;
+pub mod plan;
+pub mod readiness;
+pub mod source;
+pub mod strategies;
+#[cfg(test)]
+mod testing;
+
+pub use breakwater_inference::{DeviceKind, DeviceReport};
+pub use breakwater_plugins::{GenerationInfo, GenerationState, PluginInfo};
+pub use breakwater_vision::Format;
+pub use cpu::{CpuPermits, CpuStatistics};
+pub use crop::{CropInput, CropOutput, CropTimings};
+pub use detect::{DetectInput, DetectOutput, DetectTimings};
+pub use detectors::{Detectors, ModelDetectors};
+pub use management::PackageParts;
+pub use media::{MediaError, MediaRoot};
+pub use operation::{OPERATIONS, Operation, OperationEffect};
+pub use operations::{Operations, OperationsConfig};
+pub use output_size::WantedSize;
+pub use plan::PluginIdentity;
+pub use readiness::{CheckReport, CheckResult, NotReady, Readiness, ReadinessConfig};
+pub use source::ImageSource;
+pub use strategies::StrategyInfo;

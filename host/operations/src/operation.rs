@@ -1,0 +1,73 @@
+//! The operations: their names, what they change, how long they may take, and whether an answer may be kept.
+//!
+//! The types of an operation's input and output are those of its module ([`crate::detect`], [`crate::plan`], [`crate::crop`]).
+
+use std::time::Duration;
+
+/// What an operation does to the world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OperationEffect {
+    /// Nothing: it may be repeated and answered by anyone.
+    Read,
+    /// Makes something new.
+    Create,
+    /// Changes something.
+    Update,
+    /// Removes something.
+    Delete,
+}
+
+/// For how long an answer may be kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cacheability {
+    /// Never.
+    None,
+    /// As long as the same bytes are looked at by the same model: the answer depends on nothing else.
+    ByContent,
+}
+
+/// What everyone agrees on about one operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Operation {
+    /// Its name, such as `plan-crop`.
+    pub name: &'static str,
+    /// One sentence for people.
+    pub summary: &'static str,
+    /// What it does to the world.
+    pub effect: OperationEffect,
+    /// The longest a call may take, whatever the caller allows.
+    pub timeout: Duration,
+    /// Whether answers may be kept.
+    pub cacheability: Cacheability,
+}
+
+/// Finds faces, people and objects: [`crate::DetectInput`] to [`crate::DetectOutput`].
+pub const DETECT_OBJECTS: Operation = Operation {
+    name: "detect-objects",
+    summary: "Finds faces, people and objects in an image.",
+    effect: OperationEffect::Read,
+    timeout: Duration::from_secs(15),
+    cacheability: Cacheability::ByContent,
+};
+
+/// Chooses where to cut: [`crate::plan::PlanInput`] to [`breakwater_core::CropPlan`].
+pub const PLAN_CROP: Operation = Operation {
+    name: "plan-crop",
+    summary: "Chooses the rectangle of a ratio that a strategy likes best.",
+    effect: OperationEffect::Read,
+    timeout: Duration::from_secs(10),
+    cacheability: Cacheability::None,
+};
+
+/// Detects, plans, cuts and encodes: [`crate::CropInput`] to [`crate::CropOutput`].
+pub const CROP_IMAGE: Operation = Operation {
+    name: "crop-image",
+    summary: "Cuts an image to a ratio where a strategy says, and encodes the result.",
+    // A picture written under the media root is named by its content: writing it twice changes nothing.
+    effect: OperationEffect::Read,
+    timeout: Duration::from_secs(30),
+    cacheability: Cacheability::None,
+};
+
+/// Every operation.
+pub const OPERATIONS: [Operation; 3] = [DETECT_OBJECTS, PLAN_CROP, CROP_IMAGE];
