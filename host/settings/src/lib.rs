@@ -1,1 +1,35 @@
-//! breakwater.toml and the environment, turned into validated, frozen settings.
+//! `breakwater.toml` and the environment, turned into validated settings.
+//!
+//! Every key is declared once, in [`section`]: the same lines give the struct, the reader, the messages and the documentation
+//! (`docs/configuration.md`, `breakwater.example.toml`). A flag of the command line overrides an environment variable
+//! `BREAKWATER__SECTION__KEY`, which overrides the file, which overrides the default. Whatever is wrong is reported at once, each
+//! problem with its place and, where one can be guessed, what was meant.
+//!
+//! ```
+//! use breakwater_settings::Settings;
+//!
+//! let environment = [("BREAKWATER__SERVER__LISTEN".to_owned(), "127.0.0.1:0".to_owned())];
+//! let settings = Settings::load(None, environment).unwrap();
+//! assert_eq!(settings.server.listen, ["127.0.0.1:0".parse().unwrap()]);
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod problem;
+mod reader;
+pub mod section;
+mod settings;
+mod suggest;
+mod units;
+mod value;
+
+pub use problem::{Origin, Problem, SettingsError};
+pub use reader::{ENVIRONMENT_PREFIX, Flag};
+pub use section::{Capability, Device, LogFormat, ManagementFrom, Reload};
+pub use settings::{Entry, Settings};
+pub use units::ByteSize;
+
+#[cfg(test)]
+mod documents;
+#[cfg(test)]
+mod tests;
