@@ -1,0 +1,44 @@
+//! `cargo xtask openapi`: the API's description, committed so that a change of the API shows in a review.
+
+use std::fs;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use breakwater_tests::client::Client;
+use breakwater_tests::service::Launch;
+use serde_json::Value;
+
+use crate::workspace::Workspace;
+
+/// Writes docs/openapi.json as the running service serves it, or compares it.
+///
+/// # Errors
+/// When the binary does not build, does not start or gives no description.
+pub(crate) fn run(workspace: &Workspace, check: bool) -> Result<ExitCode> {
+    workspace.build_binary()?;
+    let current = describe()?;
+    let path = workspace.root().join("docs/openapi.json");
+    if !check {
+        fs::write(&path, current).with_context(|| format!("could not write {}", path.display()))?;
+        println!("wrote docs/openapi.json");
+        return Ok(ExitCode::SUCCESS);
+    }
+    if fs::read_to_string(&path).is_ok_and(|committed| committed == current) {
+        println!("docs/openapi.json describes the API as it is");
+        return Ok(ExitCode::SUCCESS);
+    }
+    eprintln!("error: docs/openapi.json is out of date: run `cargo xtask openapi` and commit the file");
+    Ok(ExitCode::FAILURE)
+}
+
+/// The description as pretty JSON with a final newline.
+fn describe() -> Result<String> {
+    let service = Launch::without_plugins().start()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let answer = runtime.block_on(Client::new(service.base()).get("/openapi.json"))?;
+    if answer.status != 200 {
+        bail!("/openapi.json answered {}", answer.status);
+    }
+    let description: Value = serde_json::from_slice(&answer.body).context("/openapi.json is not JSON")?;
+    Ok(format!("{}\n", serde_json::to_string_pretty(&description)?))
+}

@@ -1,0 +1,72 @@
+//! Packages of the operating system. On Debian, as root, they are installed; elsewhere their names are said.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Result, bail};
+
+use crate::command;
+
+/// A C compiler and make: SQLite and WebP are C.
+const COMPILER: &[&str] = &["build-essential"];
+/// OpenGL on the processor, for the tests that run networks through wgpu on a machine without a GPU.
+const SOFTWARE_OPENGL: &[&str] = &["libegl1", "libgl1-mesa-dri"];
+
+/// Sees to a C compiler.
+///
+/// # Errors
+/// When there is none and it cannot be installed.
+pub(crate) fn ensure_compiler() -> Result<()> {
+    if runs("cc") {
+        return Ok(());
+    }
+    install(COMPILER)
+}
+
+/// Sees to a software OpenGL. The tests that need it say so when they do not run, so this failing is only reported.
+pub(crate) fn ensure_software_opengl() {
+    if SOFTWARE_OPENGL.iter().all(|package| is_installed(package)) {
+        return;
+    }
+    if let Err(error) = install(SOFTWARE_OPENGL) {
+        eprintln!("note: {error:#}; the tests that run networks through wgpu will say that they did not run");
+    }
+}
+
+/// Whether a program answers to `--version`.
+pub(crate) fn runs(program: &str) -> bool {
+    Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+}
+
+/// Installs Debian packages.
+///
+/// # Errors
+/// When this is not Debian, not root, or apt fails; the message names the packages.
+pub(crate) fn install(packages: &[&str]) -> Result<()> {
+    let names = packages.join(" ");
+    if !Path::new("/usr/bin/apt-get").exists() {
+        bail!("needs the system packages that Debian calls `{names}`: install them with your package manager");
+    }
+    if !is_root() {
+        bail!("needs system packages: sudo apt-get install {names}");
+    }
+    let apt = || {
+        let mut apt = Command::new("apt-get");
+        apt.env("DEBIAN_FRONTEND", "noninteractive").stdout(Stdio::null());
+        apt
+    };
+    command::run(apt().args(["update", "--quiet"]))?;
+    command::run(apt().args(["install", "--yes", "--quiet", "--no-install-recommends"]).args(packages))
+}
+
+fn is_installed(package: &str) -> bool {
+    let query = Command::new("dpkg-query").args(["--show", "--showformat=${Status}", package]).stderr(Stdio::null()).output();
+    query.is_ok_and(|answer| answer.stdout.ends_with(b"ok installed"))
+}
+
+fn is_root() -> bool {
+    // The effective user is the second number of the line.
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    status.lines().find_map(|line| line.strip_prefix("Uid:")).and_then(|ids| ids.split_whitespace().nth(1)) == Some("0")
+}

@@ -1,0 +1,50 @@
+//! Where things lie, and how cargo is called.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::{command, system_packages};
+
+/// The checkout this command was built from.
+pub(crate) struct Workspace {
+    root: PathBuf,
+}
+
+impl Workspace {
+    /// The checkout whose cargo runs this command.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) fn find() -> Result<Self> {
+        let own = env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+        let root = own.parent().context("xtask lies outside of a workspace")?.to_path_buf();
+        Ok(Self { root })
+    }
+
+    /// The top folder.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// `cargo`, to be run in the top folder.
+    ///
+    /// Every build selects the whole workspace (the top folder's manifest is virtual, so even `--bin` does), because cargo unifies the
+    /// features of dependencies over the packages it builds: another selection would compile burn and its like once more.
+    pub(crate) fn cargo(&self) -> Command {
+        let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo.current_dir(&self.root);
+        cargo
+    }
+
+    /// Builds the service's binary.
+    ///
+    /// # Errors
+    /// When it does not build.
+    pub(crate) fn build_binary(&self) -> Result<()> {
+        system_packages::ensure_compiler()?;
+        command::run(self.cargo().args(["build", "--workspace", "--bins"]))
+    }
+}
