@@ -31,12 +31,12 @@ fn each_layer_overrides_the_one_below() {
     assert_eq!(settings.server.max_body, ByteSize(1 << 20));
     assert_eq!(settings.server.header_timeout, Duration::from_secs(2));
     assert_eq!(settings.server.listen, ["127.0.0.1:3".parse().unwrap()]);
-    assert_eq!(settings.server.read_timeout, Duration::from_secs(10));
+    assert_eq!(settings.server.body_idle_timeout, Duration::from_secs(10));
     let origins: BTreeMap<_, _> = settings.entries().into_iter().map(|entry| (entry.key.name, entry.origin.to_string())).collect();
     assert_eq!(origins["listen"], "--listen");
     assert_eq!(origins["header_timeout"], "BREAKWATER__SERVER__HEADER_TIMEOUT");
     assert_eq!(origins["max_body"], "b.toml:2:12");
-    assert_eq!(origins["read_timeout"], "default");
+    assert_eq!(origins["body_idle_timeout"], "default");
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn a_file_that_cannot_be_read_is_named() {
 #[test]
 fn changes_are_told_apart_by_when_they_take_effect() {
     let old = parse("").unwrap();
-    let new = parse("[telemetry]\nlog_filter = \"debug\"\n[server]\nmax_body = \"1MiB\"\nread_timeout = \"10s\"\n").unwrap();
+    let new = parse("[telemetry]\nlog_filter = \"debug\"\n[server]\nmax_body = \"1MiB\"\nbody_idle_timeout = \"10s\"\n").unwrap();
     assert_eq!(old.changed(&new, Reload::Live), ["telemetry.log_filter"]);
     assert_eq!(old.changed(&new, Reload::Restart), ["server.max_body"], "a key written with its default has not changed");
 }

@@ -50,13 +50,6 @@ pub enum Event {
         /// Where it is.
         to: String,
     },
-    /// The device inference ran on is gone; it goes on elsewhere.
-    DeviceLost {
-        /// The device that was lost.
-        lost: String,
-        /// The device that took over.
-        now: String,
-    },
 }
 
 impl Event {
@@ -70,9 +63,6 @@ impl Event {
             }
             Self::BreakerChanged { breaker, from, to } => {
                 tracing::warn!(event = "breaker-changed", breaker, from, to, "breaker went from {from} to {to}");
-            }
-            Self::DeviceLost { lost, now } => {
-                tracing::error!(event = "device-lost", lost, now, "inference device lost; going on with {now}");
             }
         }
     }

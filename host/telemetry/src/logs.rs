@@ -138,5 +138,6 @@ mod tests {
         assert!(handle.set_filter("a=b=c").is_err());
         assert!(tracing::enabled!(tracing::Level::WARN), "the old filter stays");
         assert!(matches!(init(&LogConfig::default()), Err(TelemetryError::AlreadySet)));
+        handle.set_filter("off").unwrap();
     }
 }

@@ -84,7 +84,6 @@ pub struct Metrics {
     plugin_duration: Histograms,
     plugin_changes: Counters<2>,
     breaker_changes: Counters<2>,
-    device_losses: Counter,
 }
 
 impl Metrics {
@@ -110,7 +109,6 @@ impl Metrics {
             plugin_duration: registered(&mut registry, &names::PLUGIN_DURATION, histograms()),
             plugin_changes: registered(&mut registry, &names::PLUGIN_CHANGES, Family::default()),
             breaker_changes: registered(&mut registry, &names::BREAKER_CHANGES, Family::default()),
-            device_losses: registered(&mut registry, &names::INFERENCE_DEVICE_LOSSES, Counter::default()),
             registry,
         })
     }
@@ -176,9 +174,6 @@ impl Metrics {
             Event::BreakerChanged { breaker, to, .. } => {
                 let row = labels(&names::BREAKER_CHANGES, [breaker.clone().into(), to.clone().into()]);
                 self.breaker_changes.get_or_create(&row).inc();
-            }
-            Event::DeviceLost { .. } => {
-                self.device_losses.inc();
             }
         }
     }

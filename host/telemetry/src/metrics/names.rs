@@ -75,7 +75,7 @@ metrics! {
     BREAKER_CHANGES = "breakwater_breaker_changes", Counter, ["breaker", "to"], "Changes of a breaker's state, by the state it went to";
     INFERENCE_DEVICE = "breakwater_inference_device", Gauge, ["kind", "name"], "1 for the device that inference runs on";
     INFERENCE_DEVICE_LOSSES = "breakwater_inference_device_losses", Counter, [], "Devices lost at run time";
-    INFERENCE_RUNS = "breakwater_inference_runs", Counter, ["model"], "Calls that were answered by running the model";
+    INFERENCE_RUNS = "breakwater_inference_runs", Counter, ["model"], "Times the model ran; more than batches when images of a failed batch ran again one by one";
     INFERENCE_BATCHES = "breakwater_inference_batches", Counter, ["model"], "Batches run";
     INFERENCE_IMAGES = "breakwater_inference_images", Counter, ["model"], "Images run; divided by batches, the mean size of a batch";
     INFERENCE_REJECTED = "breakwater_inference_rejected", Counter, ["model"], "Calls refused because the queue was full";

@@ -17,9 +17,9 @@ use super::names::{self, Kind, Metric};
 pub struct ModelSample {
     /// Name of the model.
     pub model: String,
-    /// Calls answered by running it.
+    /// Batches computed, retries of single images included.
     pub runs: u64,
-    /// Batches.
+    /// Batches taken from the queue.
     pub batches: u64,
     /// Images.
     pub images: u64,
@@ -72,6 +72,8 @@ pub struct Sources {
     pub models: Read<Vec<ModelSample>>,
     /// The device inference runs on: kind and name.
     pub device: Read<(String, String)>,
+    /// How often a device was lost at run time.
+    pub devices_lost: Read<u64>,
     /// Per plugin.
     pub plugins: Read<Vec<PluginSample>>,
     /// Per breaker.
@@ -109,6 +111,7 @@ impl Collector for SourceCollector {
         }
         let (kind, name) = (sources.device)();
         sheet.rows(&names::INFERENCE_DEVICE, [([("kind", kind), ("name", name)], 1.0)])?;
+        sheet.value(&names::INFERENCE_DEVICE_LOSSES, (sources.devices_lost)() as f64)?;
         let plugins = (sources.plugins)();
         let generations = plugins.iter().flat_map(|plugin| {
             let row = |(state, count): (&String, &u64)| ([("plugin", plugin.plugin.clone()), ("state", state.clone())], *count as f64);

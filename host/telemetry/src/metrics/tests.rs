@@ -11,6 +11,7 @@ fn connected() -> Arc<Metrics> {
     metrics.connect(Sources {
         models: Box::new(|| vec![ModelSample { model: "yunet".into(), batches: 2, images: 7, ..ModelSample::default() }]),
         device: Box::new(|| ("cpu".into(), "flex".into())),
+        devices_lost: Box::new(|| 1),
         plugins: Box::new(|| {
             let generations = BTreeMap::from([("active".to_owned(), 1), ("standby".to_owned(), 2)]);
             vec![PluginSample { plugin: "crop-people".into(), generations, guest_cpu_seconds: 0.25 }]
@@ -32,7 +33,6 @@ fn exercise(metrics: &Metrics) {
     metrics.plugin_call("crop-people", Err(FailureKind::Timeout), took);
     metrics.emit(&Event::Plugin { plugin: "crop-people".into(), change: PluginChange::RolledBack, detail: "abc".into() });
     metrics.emit(&Event::BreakerChanged { breaker: "plugin:crop-people".into(), from: "closed".into(), to: "open".into() });
-    metrics.emit(&Event::DeviceLost { lost: "vulkan".into(), now: "cpu".into() });
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn what_is_recorded_is_what_a_scrape_shows() {
         r#"breakwater_breaker_changes_total{breaker="plugin:crop-people",to="open"} 1"#,
         r#"breakwater_breaker_state{breaker="plugin:crop-people",state="closed"} 1.0"#,
         r#"breakwater_inference_images_total{model="yunet"} 7.0"#,
-        r#"breakwater_inference_device_losses_total 1"#,
+        r#"breakwater_inference_device_losses_total 1.0"#,
         r#"breakwater_cpu_pool_queued 3.0"#,
         "# EOF",
     ] {
