@@ -1,1 +1,29 @@
-//! Routes, problem responses, OpenAPI.
+//! Routes, problem responses, OpenAPI: the service as HTTP clients see it.
+//!
+//! A route reads its request within limits, calls one operation, and writes the answer. Failures become
+//! `application/problem+json` in one place ([`problem`]), which alone knows status codes. The server under the routes ([`Server`])
+//! owns its connections: slow clients, too many of them and shutdown are its business.
+
+#![forbid(unsafe_code)]
+
+mod app;
+mod body;
+mod config;
+mod form;
+mod incoming;
+mod json;
+mod management;
+mod negotiate;
+mod observe;
+mod picture;
+pub mod problem;
+mod routes;
+mod server;
+mod stall;
+mod wire;
+
+pub use app::{AppState, openapi, router};
+pub use config::HttpConfig;
+pub use incoming::CORRELATION_HEADER;
+pub use problem::{Problem, Violation};
+pub use server::{Server, ServerError};

@@ -222,14 +222,14 @@ mod tests {
         let pool = CpuPermits::start("cpu", 1, capacity).unwrap();
         let (release, wait) = mpsc::channel::<()>();
         let (started, has_started) = oneshot::channel();
-        drop(pool.run(
-            Box::new(move || {
-                let _ = started.send(());
-                let _ = wait.recv();
-            }),
-            soon(),
-        ));
+        let job = move || {
+            started.send(()).unwrap();
+            // Ends when the sender is dropped.
+            let _ = wait.recv();
+        };
+        let waiter = pool.run(Box::new(job), soon());
         has_started.await.unwrap();
+        drop(waiter);
         (pool, release)
     }
 

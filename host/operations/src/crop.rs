@@ -251,10 +251,7 @@ fn planning_budget(remaining: Duration) -> Duration {
 
 /// The input's own format if it can be written, otherwise JPEG.
 fn output_format(input: Format) -> Format {
-    match input {
-        Format::Gif => Format::Jpeg,
-        writable => writable,
-    }
+    if input.can_be_written() { input } else { Format::Jpeg }
 }
 
 #[cfg(test)]

@@ -96,9 +96,10 @@ impl Operations {
         let (size, ratio) = (input.image.size(), input.request.ratio);
         let ask: Ask<'_, CropPlan> = Box::new(move |own: Deadline| {
             Box::pin(async move {
-                let nested = CallContext { deadline: own, ..context.nested()? };
+                // Not one level deeper: no guest waits for this one, so it may queue for a place.
+                let asking = CallContext { deadline: own, ..context.clone() };
                 let asked = Instant::now();
-                let planned = generation.plan(&nested, &input.image, &input.given, &input.request).await;
+                let planned = generation.plan(&asking, &input.image, &input.given, &input.request).await;
                 let result = planned.as_ref().map(drop).map_err(|failure| failure.kind);
                 self.metrics().plugin_call(generation.id().as_str(), result, asked.elapsed());
                 planned

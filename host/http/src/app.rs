@@ -1,0 +1,163 @@
+//! What the handlers share, and the router made of them.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use breakwater_core::{Failure, FailureKind};
+use breakwater_operations::{Operations, Readiness};
+use breakwater_telemetry::Metrics;
+use tokio::sync::Semaphore;
+use utoipa::OpenApi as _;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::body::BodyLimits;
+use crate::config::HttpConfig;
+use crate::form::FormLimits;
+use crate::observe;
+use crate::problem::Refusal;
+use crate::routes::{crop, detect, document, health, plugins, strategies};
+
+/// What the server needs from the rest of the host.
+#[derive(Debug, Clone)]
+pub struct AppState {
+    /// The use cases.
+    pub operations: Arc<Operations>,
+    /// The last result of the background check.
+    pub readiness: Arc<Readiness>,
+    /// Counted into, and shown under `/metrics`.
+    pub metrics: Arc<Metrics>,
+}
+
+/// What a handler is given.
+#[derive(Debug, Clone)]
+pub(crate) struct App(Arc<Shared>);
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) state: AppState,
+    pub(crate) config: HttpConfig,
+    pub(crate) document: String,
+    pub(crate) started: Instant,
+    in_flight: Semaphore,
+}
+
+impl std::ops::Deref for App {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl App {
+    fn new(config: HttpConfig, state: AppState, document: String) -> Self {
+        let in_flight = Semaphore::new(config.max_in_flight.clamp(1, Semaphore::MAX_PERMITS));
+        Self(Arc::new(Shared { state, config, document, started: Instant::now(), in_flight }))
+    }
+
+    pub(crate) fn operations(&self) -> &Operations {
+        &self.state.operations
+    }
+
+    pub(crate) fn body_limits(&self) -> BodyLimits {
+        self.limits(self.config.max_body_bytes)
+    }
+
+    /// Of forms with a picture.
+    pub(crate) fn form_limits(&self) -> FormLimits {
+        let max_file_bytes = self.operations().limits().max_bytes;
+        let (max_fields, max_field_bytes) = (self.config.max_fields, self.config.max_field_bytes);
+        FormLimits { body: self.body_limits(), max_fields, max_field_bytes, max_file_bytes }
+    }
+
+    /// Of forms with a plugin.
+    pub(crate) fn package_limits(&self) -> FormLimits {
+        let max_file_bytes = self.config.max_package_bytes;
+        FormLimits { body: self.limits(max_file_bytes), max_file_bytes, max_fields: 256, max_field_bytes: self.config.max_field_bytes }
+    }
+
+    fn limits(&self, max_bytes: u64) -> BodyLimits {
+        BodyLimits { max_bytes, idle: self.config.body_idle_timeout, total: self.config.body_timeout }
+    }
+}
+
+/// What stands above the list of routes.
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "Breakwater",
+        description = "Finds faces, people and objects in photographs and cuts them to a ratio where a plugin says. Errors are \
+                       application/problem+json with a stable code; docs/errors.md lists them.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+        contact()
+    ),
+    tags(
+        (name = "images", description = "Detection and cropping"),
+        (name = "plugins", description = "What strategies there are, and changing them without stopping"),
+        (name = "operation", description = "Health, metrics and this document")
+    )
+)]
+struct Document;
+
+fn routes() -> OpenApiRouter<App> {
+    let calls = OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(detect::detect))
+        .routes(routes!(crop::crop))
+        .routes(routes!(strategies::strategies))
+        .routes(routes!(plugins::list, plugins::deploy))
+        .routes(routes!(plugins::activate))
+        .routes(routes!(plugins::roll_back))
+        .routes(routes!(plugins::remove));
+    let rest = OpenApiRouter::new()
+        .routes(routes!(health::healthz))
+        .routes(routes!(health::readyz))
+        .routes(routes!(health::metrics))
+        .routes(routes!(document::document));
+    calls.merge(rest)
+}
+
+/// The OpenAPI document of the service.
+#[must_use]
+pub fn openapi() -> OpenApi {
+    routes().into_openapi()
+}
+
+/// Every route, with everything around them.
+#[must_use]
+pub fn router(config: HttpConfig, state: AppState) -> Router {
+    let (router, document) = routes().split_for_parts();
+    // A document made of strings always serialises.
+    let document = serde_json::to_string(&document).unwrap_or_default();
+    let metrics = state.metrics.clone();
+    let app = App::new(config, state, document);
+    let router = router.layer(middleware::from_fn_with_state(app.clone(), admit)).with_state(app);
+    observed(router, metrics)
+}
+
+/// Answers unknown paths and methods, and puts the observer around everything.
+pub(crate) fn observed(router: Router, metrics: Arc<Metrics>) -> Router {
+    router
+        .fallback(observe::no_such_route)
+        .method_not_allowed_fallback(observe::no_such_method)
+        .layer(DefaultBodyLimit::disable())
+        .layer(middleware::from_fn_with_state(metrics, observe::observe))
+}
+
+/// Lets at most so many calls in. Health and metrics always answer.
+async fn admit(axum::extract::State(app): axum::extract::State<App>, request: Request, next: Next) -> Result<Response, Refusal> {
+    if !request.uri().path().starts_with("/v1/") {
+        return Ok(next.run(request).await);
+    }
+    let Ok(_permit) = app.in_flight.try_acquire() else {
+        let message = format!("the service works on {} calls already; try again later", app.config.max_in_flight);
+        let failure = Failure::new(FailureKind::Limit, "http.overloaded", message);
+        return Err(failure.retry_after(std::time::Duration::from_secs(1)).into());
+    };
+    Ok(next.run(request).await)
+}

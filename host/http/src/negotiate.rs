@@ -1,0 +1,149 @@
+//! What the client can take: the picture or a description, and which picture formats (RFC 9110, section 12.5.1).
+
+use axum::http::{HeaderMap, header};
+use breakwater_core::Failure;
+use breakwater_operations::Format;
+
+/// The most media ranges of an `Accept` header that are looked at.
+const MAX_RANGES: usize = 64;
+
+/// Formats in the order they are preferred when the client does not mind; AVIF last, because it takes longest.
+const PREFERENCE: [Format; 4] = [Format::WebP, Format::Jpeg, Format::Png, Format::Avif];
+
+/// What a crop is answered with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CropAnswer {
+    /// A description; the picture is written below the media root.
+    Json,
+    /// The picture, in this format or else in the one that fits the input best.
+    Picture(Option<Format>),
+}
+
+#[derive(Debug)]
+struct Range<'a> {
+    kind: &'a str,
+    subtype: &'a str,
+    /// 0..=1000.
+    quality: u16,
+}
+
+/// Chooses from the `Accept` header and the format asked for. JSON wins a tie, so `*/*` and no header mean JSON.
+///
+/// # Errors
+/// `http.not-acceptable`.
+pub(crate) fn crop_answer(headers: &HeaderMap, asked: Option<Format>) -> Result<CropAnswer, Failure> {
+    let text = accept(headers);
+    let ranges = ranges(&text);
+    let json = quality(&ranges, "application", "json").max(quality(&ranges, "application", "problem+json"));
+    let formats: &[Format] = asked.as_ref().map_or(&PREFERENCE, std::slice::from_ref);
+    let of = |format: &Format| format.media_type().split_once('/').map_or(0, |(kind, subtype)| quality(&ranges, kind, subtype));
+    // The first of the best: `max_by_key` would take the last.
+    let best = formats.iter().rev().max_by_key(|format| of(format)).map(|format| (*format, of(format)));
+    match best {
+        Some((_, picture)) if json > 0 && json >= picture => Ok(CropAnswer::Json),
+        Some((format, picture)) if picture > 0 => {
+            let free = asked.is_none() && PREFERENCE.iter().all(|other| of(other) == picture);
+            Ok(CropAnswer::Picture((!free).then_some(format)))
+        }
+        _ if json > 0 => Ok(CropAnswer::Json),
+        _ => Err(not_acceptable(
+            "a crop is application/json or image/jpeg, image/png, image/webp, image/avif, the one that output_format names",
+        )),
+    }
+}
+
+/// Whether the client takes JSON; every other answer of the service is.
+///
+/// # Errors
+/// `http.not-acceptable`.
+pub(crate) fn require_json(headers: &HeaderMap) -> Result<(), Failure> {
+    let text = accept(headers);
+    let takes = quality(&ranges(&text), "application", "json") > 0;
+    takes.then_some(()).ok_or_else(|| not_acceptable("the answer is application/json"))
+}
+
+fn not_acceptable(message: &str) -> Failure {
+    Failure::invalid("http.not-acceptable", message)
+}
+
+fn accept(headers: &HeaderMap) -> String {
+    let values: Vec<_> = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
+    if values.is_empty() { "*/*".to_owned() } else { values.join(",") }
+}
+
+fn ranges(text: &str) -> Vec<Range<'_>> {
+    let range = |text| {
+        let mut parts = str::split(text, ';');
+        let (kind, subtype) = parts.next()?.trim().split_once('/')?;
+        let mut quality = 1000;
+        for parameter in parts {
+            if let Some((name, value)) = parameter.split_once('=')
+                && name.trim().eq_ignore_ascii_case("q")
+            {
+                let value: f32 = value.trim().parse().ok().filter(|value| (0.0..=1.0).contains(value))?;
+                quality = (value * 1000.0) as u16;
+            }
+        }
+        Some(Range { kind, subtype, quality })
+    };
+    text.split(',').take(MAX_RANGES).filter_map(range).collect()
+}
+
+/// The quality of the most specific range that matches.
+fn quality(ranges: &[Range<'_>], kind: &str, subtype: &str) -> u16 {
+    let specificity = |range: &Range<'_>| {
+        let (same_kind, same_subtype) = (range.kind.eq_ignore_ascii_case(kind), range.subtype.eq_ignore_ascii_case(subtype));
+        match (range.kind, range.subtype) {
+            _ if same_kind && same_subtype => Some(2),
+            (_, "*") if same_kind => Some(1),
+            ("*", "*") => Some(0),
+            _ => None,
+        }
+    };
+    let matching = ranges.iter().filter_map(|range| Some((specificity(range)?, range.quality)));
+    matching.max().map_or(0, |(_, quality)| quality)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(accept: &str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT, accept.parse().unwrap());
+        headers
+    }
+
+    #[test]
+    fn the_accept_header_chooses_between_picture_and_description() {
+        use CropAnswer::{Json, Picture};
+        for (accept, asked, expected) in [
+            ("*/*", None, Some(Json)),
+            ("application/json", None, Some(Json)),
+            ("application/problem+json", None, Some(Json)),
+            ("image/*", None, Some(Picture(None))),
+            ("image/*;q=0.5, application/json;q=0.4", None, Some(Picture(None))),
+            ("image/*, application/json", None, Some(Json)),
+            ("image/webp", None, Some(Picture(Some(Format::WebP)))),
+            ("image/avif;q=0.9, image/png", None, Some(Picture(Some(Format::Png)))),
+            // What a browser sends for an <img>.
+            ("image/avif,image/webp,image/apng,image/*,*/*;q=0.8", None, Some(Picture(None))),
+            ("image/*;q=0, */*", None, Some(Json)),
+            ("image/*", Some(Format::Png), Some(Picture(Some(Format::Png)))),
+            ("image/webp", Some(Format::Png), None),
+            ("text/html", None, None),
+            ("text/html, */*;q=0.1", None, Some(Json)),
+            ("", None, None),
+            ("image/*;q=nan", None, None),
+        ] {
+            assert_eq!(crop_answer(&headers(accept), asked).ok(), expected, "{accept} {asked:?}");
+        }
+        assert_eq!(crop_answer(&HeaderMap::new(), None).unwrap(), Json);
+    }
+
+    #[test]
+    fn answers_that_are_only_json_say_so() {
+        assert!(require_json(&headers("application/*")).is_ok());
+        assert_eq!(require_json(&headers("image/png")).unwrap_err().code, "http.not-acceptable");
+    }
+}

@@ -1,0 +1,170 @@
+//! Around every request: its name, its log line, its metrics, and the answer to whatever went wrong inside.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderValue, Method, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use breakwater_core::{Failure, FailureKind};
+use breakwater_telemetry::Metrics;
+use futures_util::FutureExt;
+
+use crate::incoming::{CORRELATION_HEADER, Incoming, Peer};
+use crate::problem::{Problem, Refusal};
+
+/// Names the call, runs it, answers its failures and panics, logs and counts it.
+pub(crate) async fn observe(State(metrics): State<Arc<Metrics>>, mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let incoming = Incoming::of(request.headers(), request.extensions().get::<Peer>().copied());
+    let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
+    let method = method_label(request.method());
+    request.extensions_mut().insert(incoming.clone());
+
+    let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    let mut response = answered.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+        Refusal(Failure::internal(format!("a handler panicked: {}", text.unwrap_or("no message")))).into_response()
+    });
+    if is_bare_rejection(&response) {
+        response = Refusal(Failure::invalid("http.path-invalid", "the path is not valid percent-encoded UTF-8")).into_response();
+    }
+    if let Some(Refusal(failure)) = response.extensions_mut().remove::<Refusal>() {
+        log_failure(&failure, &incoming);
+        response = Problem::of(&failure, &incoming.correlation_id).into_response();
+    }
+    // An id is printable ASCII, so it is a valid header.
+    if let Ok(value) = HeaderValue::from_str(incoming.correlation_id.as_str()) {
+        response.headers_mut().insert(CORRELATION_HEADER, value);
+    }
+
+    let (status, elapsed) = (response.status().as_u16(), started.elapsed());
+    metrics.http_request(method, &route, status, elapsed);
+    tracing::info!(
+        target: "breakwater::access",
+        method,
+        route,
+        status,
+        milliseconds = elapsed.as_secs_f64() * 1e3,
+        correlation_id = %incoming.correlation_id,
+        trace_id = incoming.trace_id(),
+        peer = incoming.peer.map(|peer| peer.ip().to_string()),
+        "request"
+    );
+    response
+}
+
+/// An extractor of the framework refused; of those we use, only the one for paths can.
+fn is_bare_rejection(response: &Response) -> bool {
+    let text = response.headers().get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/plain"));
+    response.status().is_client_error() && text
+}
+
+fn log_failure(failure: &Failure, incoming: &Incoming) {
+    let (code, origin, correlation_id) = (&*failure.code, failure.origin.as_deref(), &incoming.correlation_id);
+    if failure.kind == FailureKind::Internal {
+        tracing::error!(code, origin, %correlation_id, error = %failure.chain(), "call failed by a defect");
+    } else {
+        tracing::debug!(code, origin, %correlation_id, error = %failure.chain(), "call failed");
+    }
+}
+
+/// Methods a client may invent would otherwise each become a metric.
+fn method_label(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::DELETE => "DELETE",
+        Method::PATCH => "PATCH",
+        Method::OPTIONS => "OPTIONS",
+        _ => "OTHER",
+    }
+}
+
+/// The answer where no route is.
+pub(crate) async fn no_such_route() -> Refusal {
+    Refusal(Failure::new(FailureKind::NotFound, "http.no-such-route", "there is nothing at this path; /openapi.json lists what there is"))
+}
+
+/// The answer where the route has other methods.
+pub(crate) async fn no_such_method() -> Refusal {
+    Refusal(Failure::invalid("http.method-not-allowed", "this path does not take this method; /openapi.json lists those it takes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::body::Body;
+    use axum::extract::Path;
+    use axum::http::StatusCode;
+    use axum::routing::get;
+    use serde_json::Value;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    fn router(metrics: &Arc<Metrics>) -> Router {
+        let failing = || async { Refusal(Failure::limit("cpu.overloaded", "full").retry_after(std::time::Duration::from_secs(2))) };
+        let routes = Router::new()
+            .route("/ok", get(|| async { "fine" }))
+            .route("/fails", get(failing))
+            .route(
+                "/panics",
+                get(|| async {
+                    if true {
+                        panic!("secret")
+                    }
+                }),
+            )
+            .route("/items/{id}", get(|Path(id): Path<String>| async move { id }));
+        crate::app::observed(routes, metrics.clone())
+    }
+
+    async fn ask(method: &str, path: &str) -> (StatusCode, axum::http::HeaderMap, String) {
+        let metrics = Metrics::new("0");
+        let request = Request::builder().method(method).uri(path).header("x-correlation-id", "call-7").body(Body::empty()).unwrap();
+        let response = router(&metrics).oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = axum::body::to_bytes(body, 1 << 20).await.unwrap();
+        (parts.status, parts.headers, String::from_utf8(bytes.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn every_error_is_a_problem_with_the_calls_name() {
+        for (method, path, status, code) in [
+            ("GET", "/nowhere/secret?token=1", 404, "http.no-such-route"),
+            ("POST", "/ok", 405, "http.method-not-allowed"),
+            ("GET", "/fails", 503, "cpu.overloaded"),
+            ("GET", "/panics", 500, "internal"),
+            ("GET", "/items/%ff", 400, "http.path-invalid"),
+        ] {
+            let (answered, headers, body) = ask(method, path).await;
+            assert_eq!(
+                (answered.as_u16(), &headers["content-type"]),
+                (status, &HeaderValue::from_static("application/problem+json")),
+                "{path}"
+            );
+            let problem: Value = serde_json::from_str(&body).unwrap();
+            assert_eq!((problem["code"].as_str(), problem["correlation_id"].as_str()), (Some(code), Some("call-7")));
+            assert_eq!(headers[CORRELATION_HEADER], "call-7");
+            assert!(!body.contains("secret") && !body.contains("token"), "{body}");
+        }
+        assert_eq!(ask("GET", "/fails").await.1["retry-after"], "2");
+    }
+
+    #[tokio::test]
+    async fn requests_are_counted_by_route_template() {
+        let metrics = Metrics::new("0");
+        for path in ["/items/1", "/items/2", "/nowhere"] {
+            let request = Request::builder().uri(path).body(Body::empty()).unwrap();
+            router(&metrics).oneshot(request).await.unwrap();
+        }
+        let text = metrics.encode();
+        assert!(text.contains(r#"breakwater_http_requests_total{method="GET",route="/items/{id}",status="200"} 2"#), "{text}");
+        assert!(text.contains(r#"route="unmatched",status="404"} 1"#), "{text}");
+    }
+}
