@@ -10,6 +10,9 @@ use reqwest::multipart::{Form, Part};
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 
+/// A text field of a form.
+pub type Field<'a> = (&'a str, &'a (dyn Display + Sync));
+
 /// What the service answered.
 #[derive(Debug, Clone)]
 pub struct Answer {
@@ -101,7 +104,7 @@ impl Client {
     ///
     /// # Errors
     /// As [`Self::send`].
-    pub async fn post_picture(&self, path: &str, picture: &Bytes, fields: &[(&str, &dyn Display)], accept: &str) -> Result<Answer> {
+    pub async fn post_picture(&self, path: &str, picture: &Bytes, fields: &[Field<'_>], accept: &str) -> Result<Answer> {
         let image = Part::stream(picture.clone()).file_name("picture");
         let form = fields.iter().fold(Form::new(), |form, (name, value)| form.text((*name).to_owned(), value.to_string()));
         self.send(self.request(Method::POST, path).header("accept", accept).multipart(form.part("image", image))).await
@@ -111,7 +114,7 @@ impl Client {
     ///
     /// # Errors
     /// As [`Self::send`].
-    pub async fn detect(&self, picture: &Bytes, fields: &[(&str, &dyn Display)]) -> Result<Answer> {
+    pub async fn detect(&self, picture: &Bytes, fields: &[Field<'_>]) -> Result<Answer> {
         self.post_picture("/v1/detect", picture, fields, "application/json").await
     }
 
@@ -119,7 +122,7 @@ impl Client {
     ///
     /// # Errors
     /// As [`Self::send`].
-    pub async fn crop(&self, picture: &Bytes, fields: &[(&str, &dyn Display)]) -> Result<Answer> {
+    pub async fn crop(&self, picture: &Bytes, fields: &[Field<'_>]) -> Result<Answer> {
         self.post_picture("/v1/crop", picture, fields, "application/json").await
     }
 

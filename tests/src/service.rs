@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -129,7 +129,7 @@ impl Service {
                 said.send(line).ok();
             }
         });
-        let process = Process::watch(child)?;
+        let process = Process::watch(child, temporary.as_ref().map(TempDir::path))?;
         let announcement = match announcements.recv_timeout(READY_WITHIN) {
             Ok(line) => line,
             Err(RecvTimeoutError::Timeout) => {
@@ -228,13 +228,13 @@ fn base_of(line: &str) -> Option<String> {
 struct Process {
     pid: Pid,
     log: Arc<Mutex<String>>,
-    exit: Receiver<std::io::Result<ExitStatus>>,
+    exit: Mutex<Receiver<std::io::Result<ExitStatus>>>,
     ended: bool,
-    guard: Option<Guard>,
+    _guard: Guard,
 }
 
 impl Process {
-    fn watch(mut child: Child) -> Result<Self> {
+    fn watch(mut child: Child, folder: Option<&Path>) -> Result<Self> {
         let pid = Pid::from_child(&child);
         let log = Arc::new(Mutex::new(String::new()));
         let stderr = child.stderr.take().context("the service has no standard error")?;
@@ -242,7 +242,7 @@ impl Process {
         thread::spawn(move || keep(stderr, &kept));
         let (ended, exit) = channel();
         thread::spawn(move || ended.send(child.wait()));
-        Ok(Self { pid, log, exit, ended: false, guard: Some(Guard::over(pid)?) })
+        Ok(Self { pid, log, exit: Mutex::new(exit), ended: false, _guard: Guard::over(pid, folder)? })
     }
 
     fn log(&self) -> String {
@@ -250,7 +250,12 @@ impl Process {
     }
 
     fn wait(&mut self, patience: Duration) -> Result<ExitStatus> {
-        let status = self.exit.recv_timeout(patience).map_err(|_| anyhow!("the process did not end within {patience:?}"))?;
+        let status = self
+            .exit
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner)
+            .recv_timeout(patience)
+            .map_err(|_| anyhow!("the process did not end within {patience:?}"))?;
         self.ended = true;
         Ok(status?)
     }
@@ -262,9 +267,6 @@ impl Process {
 
     fn leave(&mut self) {
         self.ended = true;
-        if let Some(guard) = self.guard.take() {
-            guard.stand_down();
-        }
     }
 }
 
@@ -284,33 +286,35 @@ fn keep(mut source: impl Read, log: &Mutex<String>) {
     }
 }
 
-/// A shell that waits for our end, however it comes, and then ends the process: tests are killed, and panics can abort.
+/// A shell that waits for our end, however it comes, and then ends the process and removes its folder: tests are killed, panics can
+/// abort, and statics are never dropped.
 struct Guard {
     shell: Child,
     lifeline: Option<ChildStdin>,
 }
 
 impl Guard {
-    fn over(pid: Pid) -> Result<Self> {
-        // `read` succeeds when we say that the process may stay, and fails at the end of input when we are gone.
-        let script = format!("read -r stay || kill -TERM {} 2>/dev/null", pid.as_raw_nonzero());
+    fn over(pid: Pid, folder: Option<&Path>) -> Result<Self> {
+        // `read` succeeds when we say that nothing is to be done, and fails at the end of input when we are gone.
+        const SCRIPT: &str = r#"read -r _ && exit
+            kill -TERM "$1"
+            for _ in $(seq 100); do kill -0 "$1" || break; sleep 0.1; done
+            [ -z "$2" ] || rm -rf -- "$2""#;
         let mut command = Command::new("sh");
-        command.args(["-c", &script]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.args(["-c", SCRIPT, "guard"]).arg(pid.as_raw_nonzero().to_string()).arg(folder.unwrap_or(Path::new("")));
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut shell = command.spawn().context("could not start a shell")?;
         let lifeline = shell.stdin.take();
         Ok(Self { shell, lifeline })
     }
-
-    fn stand_down(mut self) {
-        if let Some(mut lifeline) = self.lifeline.take() {
-            std::io::Write::write_all(&mut lifeline, b"stay\n").ok();
-        }
-    }
 }
 
 impl Drop for Guard {
+    /// Whoever drops it has seen to the process.
     fn drop(&mut self) {
-        drop(self.lifeline.take());
+        if let Some(mut lifeline) = self.lifeline.take() {
+            lifeline.write_all(b"done\n").ok();
+        }
         self.shell.wait().ok();
     }
 }
@@ -334,7 +338,7 @@ mod tests {
     #[test]
     fn a_process_is_stopped_when_its_owner_goes() {
         let child = Command::new("sleep").arg("1000").stderr(Stdio::piped()).spawn().unwrap();
-        let process = Process::watch(child).unwrap();
+        let process = Process::watch(child, None).unwrap();
         let pid = process.pid;
         drop(process);
         assert!(rustix::process::test_kill_process(pid).is_err());

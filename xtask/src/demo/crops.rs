@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use breakwater_tests::client::Client;
+use breakwater_tests::client::{Client, Field};
 use breakwater_tests::photographs::Photograph;
 use serde::Deserialize;
 use serde_json::Value;
@@ -52,7 +52,14 @@ struct Decision {
     score: f32,
     reasons: Vec<Term>,
     detections: Vec<Detection>,
+    served_by: String,
     degraded: bool,
+    timings_ms: Timings,
+}
+
+#[derive(Deserialize)]
+struct Timings {
+    total: f32,
 }
 
 #[derive(Deserialize)]
@@ -83,7 +90,7 @@ pub(super) async fn strategies(client: &Client) -> Result<Vec<String>> {
 pub(super) async fn crop(client: &Client, media: &Path, photograph: &Photograph, strategy: &str, ratio: (u32, u32)) -> Result<Crop> {
     let ratio_text = format!("{}:{}", ratio.0, ratio.1);
     let edge = if ratio.0 >= ratio.1 { "width" } else { "height" };
-    let fields: [(&str, &dyn std::fmt::Display); 4] =
+    let fields: [Field<'_>; 4] =
         [("target_aspect_ratio", &ratio_text), ("crop_strategy", &strategy), ("output_format", &"jpeg"), (edge, &LONG_EDGE)];
     let answer = client.crop(&photograph.bytes, &fields).await?;
     if answer.status != 200 {
@@ -103,21 +110,10 @@ pub(super) async fn crop(client: &Client, media: &Path, photograph: &Photograph,
         area: decision.crop,
         score: decision.score,
         reasons: decision.reasons,
-        milliseconds: total_milliseconds(&body),
-        served_by: label(body.get("served_by").unwrap_or(&Value::Null)),
+        milliseconds: decision.timings_ms.total,
+        served_by: decision.served_by,
         degraded: decision.degraded,
         picture,
         answer: body,
     })
-}
-
-fn total_milliseconds(body: &Value) -> f32 {
-    let total = body.get("timings").and_then(|timings| timings.get("total_ms")).and_then(Value::as_f64);
-    total.unwrap_or(f64::NAN) as f32
-}
-
-/// `served_by` is text, or an object with a label.
-fn label(served_by: &Value) -> String {
-    let text = served_by.as_str().or_else(|| served_by.get("label")?.as_str());
-    text.map_or_else(|| served_by.to_string(), str::to_owned)
 }

@@ -25,20 +25,18 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
                 findings.push(Finding::new(path, 0, format!("{credits} does not name it"), WHY));
             }
             if name.ends_with(".safetensors") && !has_licence(tree, terms, &name) {
-                findings.push(Finding::new(path, 0, format!("its line in {credits} names no licence file of models/"), WHY));
+                findings.push(Finding::new(path, 0, format!("its line in {credits} names no file of models/licenses/"), WHY));
             }
         }
     }
     findings
 }
 
-/// Whether a paragraph or table row about the file names a licence text that is there.
+/// Whether the line about the file names a licence text that is there.
 fn has_licence(tree: &Tree, terms: &str, name: &str) -> bool {
-    let about = terms.lines().filter(|line| line.contains(name)).collect::<String>();
-    let licences = tree.files().filter(|path| path.starts_with("models")).filter_map(|path| path.file_name()?.to_str());
-    licences
-        .filter(|file| file.to_ascii_uppercase().contains("LICENSE") || file.to_ascii_uppercase().contains("COPYING"))
-        .any(|file| about.contains(file))
+    let about: String = terms.lines().filter(|line| line.contains(&format!("`{name}`"))).collect();
+    let mut licences = tree.files().filter(|path| path.starts_with("models/licenses")).filter_map(|path| path.file_name()?.to_str());
+    licences.any(|file| about.contains(file))
 }
 
 #[cfg(test)]
@@ -53,16 +51,8 @@ mod tests {
 
     #[test]
     fn weights_need_the_text_of_their_licence() {
-        let readme = ("models/README.md", "| `net.safetensors` | LICENSE-net.txt |");
+        let readme = ("models/README.md", "| `net.safetensors` | BSD, `licenses/net-BSD.txt` |");
         assert_eq!(check(&Tree::of(&[("models/net.safetensors", ""), readme])).len(), 1);
-        assert_eq!(
-            check(&Tree::of(&[
-                ("models/net.safetensors", ""),
-                ("models/LICENSE-net.txt", ""),
-                ("models/README.md", "| `net.safetensors` | LICENSE-net.txt | LICENSE-net.txt")
-            ]))
-            .len(),
-            0
-        );
+        assert_eq!(check(&Tree::of(&[("models/net.safetensors", ""), ("models/licenses/net-BSD.txt", ""), readme])), []);
     }
 }

@@ -1,0 +1,42 @@
+//! End-to-end tests: the real binary, over HTTP and from the command line, as its users meet it.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test that meets a surprise should stop there, also in a function that tests share"
+)]
+
+#[path = "e2e/support.rs"]
+mod support;
+
+#[path = "e2e/cli.rs"]
+mod cli;
+#[path = "e2e/config.rs"]
+mod config;
+#[path = "e2e/crops.rs"]
+mod crops;
+#[path = "e2e/detections.rs"]
+mod detections;
+#[path = "e2e/development_photographs.rs"]
+mod development_photographs;
+#[path = "e2e/guests.rs"]
+mod guests;
+#[path = "e2e/guide.rs"]
+mod guide;
+#[path = "e2e/hostile_clients.rs"]
+mod hostile_clients;
+#[path = "e2e/hostile_pictures.rs"]
+mod hostile_pictures;
+#[path = "e2e/lifecycle.rs"]
+mod lifecycle;
+#[path = "e2e/negotiation.rs"]
+mod negotiation;
+#[path = "e2e/plugins.rs"]
+mod plugins;
+#[path = "e2e/sheet.rs"]
+mod sheet;
+#[path = "e2e/surface.rs"]
+mod surface;
+#[path = "e2e/swaps.rs"]
+mod swaps;
