@@ -1,0 +1,118 @@
+//! An engine that computes nothing and does what a test wants.
+
+use std::sync::{Arc, Condvar, Mutex};
+
+use breakwater_inference::array::{Array, Outputs};
+use breakwater_inference::engine::{DeviceKind, Engine, EngineError, Session};
+use breakwater_inference::graph::weights::Network;
+use breakwater_inference::{Engines, Inference, InferenceConfig};
+
+/// What the engine does with a batch that holds a poisonous image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Poison {
+    Error,
+    Panic,
+}
+
+/// Finds nothing in any image. An image whose last column is black is poisonous.
+pub struct FakeEngine {
+    pub kind: DeviceKind,
+    pub poison: Poison,
+    /// Fails every run, poisonous or not.
+    pub broken: bool,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    opened: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    closed: bool,
+    batches: Vec<usize>,
+    running: usize,
+}
+
+impl FakeEngine {
+    pub fn new(kind: DeviceKind, poison: Poison) -> Self {
+        Self { kind, poison, broken: false, shared: Arc::default() }
+    }
+
+    /// Runs wait from now on.
+    pub fn close_gate(&self) {
+        self.shared.state.lock().unwrap().closed = true;
+    }
+
+    /// Runs go on.
+    pub fn open_gate(&self) {
+        self.shared.state.lock().unwrap().closed = false;
+        self.shared.opened.notify_all();
+    }
+
+    /// Sizes of the batches that were run or are running.
+    pub fn batches(&self) -> Vec<usize> {
+        self.shared.state.lock().unwrap().batches.clone()
+    }
+
+    /// Runs that have begun and not ended.
+    pub fn running(&self) -> usize {
+        self.shared.state.lock().unwrap().running
+    }
+}
+
+impl Engine for FakeEngine {
+    fn device(&self) -> &str {
+        "fake"
+    }
+
+    fn kind(&self) -> DeviceKind {
+        self.kind
+    }
+
+    fn prepare(&self, network: &Network) -> Result<Box<dyn Session>, EngineError> {
+        let (poison, broken, shared) = (self.poison, self.broken, Arc::clone(&self.shared));
+        Ok(Box::new(FakeSession { network: network.clone(), poison, broken, shared }))
+    }
+}
+
+struct FakeSession {
+    network: Network,
+    poison: Poison,
+    broken: bool,
+    shared: Arc<Shared>,
+}
+
+impl Session for FakeSession {
+    fn run(&mut self, batch: Array) -> Result<Outputs, EngineError> {
+        let shape = batch.shape();
+        {
+            let mut state = self.shared.state.lock().unwrap();
+            state.batches.push(shape.images);
+            state.running += 1;
+            let mut state = self.shared.opened.wait_while(state, |state| state.closed).unwrap();
+            state.running -= 1;
+        }
+        let black = |image: &[f32]| image.chunks_exact(shape.width).all(|row| row.last() == Some(&0.0));
+        let poisonous = batch.values().chunks_exact(shape.channels * shape.height * shape.width).any(black);
+        if poisonous || self.broken {
+            match self.poison {
+                Poison::Error => return Err(EngineError::Device { what: "poisoned".into() }),
+                Poison::Panic => panic!("poisoned"),
+            }
+        }
+        let graph = self.network.graph();
+        let shapes = graph.shapes(shape)?;
+        let zeros = |index: usize| Array::new(shapes[index], vec![0.0; shapes[index].elements().unwrap()]).unwrap();
+        Ok(Outputs::new(graph.outputs().iter().map(|output| (output.name.clone(), zeros(output.node.index()))).collect()))
+    }
+}
+
+/// Detectors on a fake engine and nothing else.
+pub fn start(engine: FakeEngine, config: InferenceConfig) -> (Arc<Inference>, Arc<FakeEngine>) {
+    let engine = Arc::new(engine);
+    let engines = Engines { preferred: Arc::clone(&engine) as Arc<dyn Engine>, fallback: None, reason: "a test".into() };
+    (Inference::start_on(config, engines).unwrap(), engine)
+}

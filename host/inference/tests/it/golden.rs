@@ -1,0 +1,95 @@
+//! Networks against the tensors that onnxruntime computed from the same weights and the same input.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use breakwater_inference::array::Array;
+use breakwater_inference::engine::Engine;
+use breakwater_inference::engine::burn::BurnEngine;
+use breakwater_inference::graph::shape::Shape;
+use breakwater_inference::model::Model;
+use breakwater_inference::{nanodet, yunet};
+use safetensors::{Dtype, SafeTensors};
+
+/// What outputs may differ by.
+const TOLERANCE: f32 = 1e-3;
+
+fn file(model: Model) -> &'static str {
+    match model {
+        Model::YuNet => "yunet_astronaut512.safetensors",
+        Model::NanoDet => "nanodet_astronaut416.safetensors",
+    }
+}
+
+fn batch(model: Model, golden: &SafeTensors<'_>, images: usize) -> Array {
+    let image = golden.tensor("image_bgr_u8_hwc").unwrap();
+    let [height, width, channels] = *image.shape() else { panic!("{:?}", image.shape()) };
+    let (mean, deviation) = match model {
+        Model::YuNet => ([0.0; 3], [1.0; 3]),
+        Model::NanoDet => (nanodet::MEAN, nanodet::DEVIATION),
+    };
+    let mut values = Vec::new();
+    for channel in 0..channels {
+        let bytes = image.data().iter().skip(channel).step_by(channels);
+        values.extend(bytes.map(|byte| (f32::from(*byte) - mean[channel]) / deviation[channel]));
+    }
+    Array::new(Shape::new(images, channels, height, width), values.repeat(images)).unwrap()
+}
+
+/// The largest difference of any output of `model` on `engine` from the reference, for each image of a batch.
+pub fn largest_difference(engine: &dyn Engine, model: Model, images: usize) -> f32 {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(file(model));
+    let bytes = std::fs::read(path).unwrap();
+    let golden = SafeTensors::deserialize(&bytes).unwrap();
+    let mut session = engine.prepare(&model.load(None).unwrap()).unwrap();
+    let outputs = session.run(batch(model, &golden, images)).unwrap();
+    let mut compared = 0;
+    let mut largest = 0f32;
+    for (name, array) in outputs.iter() {
+        let expected = golden.tensor(name).unwrap();
+        assert_eq!(expected.dtype(), Dtype::F32);
+        assert_eq!(&array.shape().dims()[1..], &expected.shape()[1..], "{name}");
+        let expected: Vec<f32> = expected.data().as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+        for image in array.values().chunks_exact(expected.len()) {
+            for (found, expected) in image.iter().zip(&expected) {
+                let difference = (found - expected).abs();
+                assert!(difference.is_finite(), "{name}: {found}");
+                largest = largest.max(difference);
+            }
+        }
+        compared += 1;
+    }
+    assert_eq!(compared, golden.len() - 1, "every reference tensor is compared");
+    largest
+}
+
+pub fn check(engine: &dyn Engine, model: Model, images: usize) {
+    let difference = largest_difference(engine, model, images);
+    println!("{} on {}: {images} image(s), largest difference {difference:e}", model.name(), engine.device());
+    assert!(difference <= TOLERANCE, "{} on {}: {difference}", model.name(), engine.device());
+}
+
+#[test]
+fn yunet_on_the_cpu_equals_the_reference_alone_and_in_a_batch() {
+    for images in [1, 3] {
+        check(&BurnEngine::cpu(None), Model::YuNet, images);
+    }
+}
+
+#[test]
+fn nanodet_on_the_cpu_equals_the_reference_alone_and_in_a_batch() {
+    for images in [1, 2] {
+        check(&BurnEngine::cpu(None), Model::NanoDet, images);
+    }
+}
+
+#[test]
+fn a_session_goes_on_after_an_input_that_its_network_does_not_take() {
+    let engine: Arc<dyn Engine> = Arc::new(BurnEngine::cpu(None));
+    let mut session = engine.prepare(&Model::YuNet.load(None).unwrap()).unwrap();
+    let zeros = |shape: Shape| Array::new(shape, vec![0.0; shape.elements().unwrap()]).unwrap();
+    // 40 is no multiple of 32: the neck's additions do not fit.
+    assert!(session.run(zeros(Shape::new(1, 3, 40, 40))).is_err());
+    assert!(session.run(zeros(Shape::new(1, 4, 64, 64))).is_err());
+    assert!(session.run(zeros(Shape::new(1, 3, 64, yunet::STRIDE as usize))).is_ok());
+}

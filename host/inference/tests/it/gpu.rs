@@ -1,0 +1,84 @@
+//! The same kernels that run on a GPU, on Mesa's software rasteriser through OpenGL.
+//!
+//! Drivers read their environment when the process starts, so the test runs this binary again with the right one. Vulkan is hidden
+//! there: older versions of Mesa's Vulkan rasteriser crash on the kernels.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use breakwater_core::{Deadline, DetectionKind};
+use breakwater_inference::device::adapter::adapters;
+use breakwater_inference::engine::burn::BurnEngine;
+use breakwater_inference::model::Model;
+use breakwater_inference::{DeviceKind, DevicePreference, Inference, InferenceConfig};
+
+use crate::golden::check;
+use crate::pictures::shipped;
+
+const CHILD: &str = "BREAKWATER_TEST_GPU_CHILD";
+const NO_ADAPTER: &str = "NOT RUN: there is no wgpu adapter";
+
+fn run_child(name: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let start = Instant::now();
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture"])
+        .env(CHILD, "1")
+        .env("VK_DRIVER_FILES", "/nonexistent")
+        .env("XDG_RUNTIME_DIR", folder.path())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    println!("{name} took {:?}:\n{text}", start.elapsed());
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("1 passed"), "the child ran no test: {text}");
+    if text.contains(NO_ADAPTER) {
+        eprintln!("{NO_ADAPTER}, so {name} proved nothing. On Debian: apt-get install libegl1 libgl1-mesa-dri");
+    }
+}
+
+fn is_child() -> bool {
+    std::env::var_os(CHILD).is_some()
+}
+
+fn config() -> InferenceConfig {
+    InferenceConfig { device: DevicePreference::Gpu, allow_software: true, ..InferenceConfig::default() }
+}
+
+#[test]
+fn networks_on_wgpu_equal_the_reference() {
+    if !is_child() {
+        return run_child("gpu::networks_on_wgpu_equal_the_reference");
+    }
+    let Some(adapter) = adapters().into_iter().next() else { return println!("{NO_ADAPTER}") };
+    let engine = BurnEngine::gpu(adapter.open().unwrap(), adapter.label());
+    for model in Model::ALL {
+        let start = Instant::now();
+        check(&engine, model, 1);
+        println!("{} took {:?}", model.name(), start.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn a_software_rasteriser_serves_only_when_it_is_allowed() {
+    if !is_child() {
+        return run_child("gpu::a_software_rasteriser_serves_only_when_it_is_allowed");
+    }
+    if adapters().is_empty() {
+        return println!("{NO_ADAPTER}");
+    }
+    let refused = Inference::start(InferenceConfig { allow_software: false, ..config() }).err().unwrap();
+    assert!(refused.to_string().contains("software rasteriser"), "{refused}");
+    let automatic = InferenceConfig { device: DevicePreference::Auto, allow_software: false, ..config() };
+    let report = Inference::start(automatic).unwrap().device();
+    assert!(report.kind == DeviceKind::Cpu && report.reason.contains("software rasteriser"), "{report:?}");
+
+    let inference = Inference::start(InferenceConfig { adapter: Some("LLVM".into()), ..config() }).unwrap();
+    let report = inference.device();
+    assert!(report.kind == DeviceKind::Gpu && report.name.contains("llvmpipe"), "{report:?}");
+    let start = Instant::now();
+    let deadline = Deadline::after(Duration::from_secs(300));
+    let faces = inference.detect(&shipped("astronaut"), DetectionKind::Face, deadline).await.unwrap();
+    println!("the first detection on {} took {:?}", report.name, start.elapsed());
+    assert_eq!((faces.len(), inference.device().kind), (1, DeviceKind::Gpu));
+}

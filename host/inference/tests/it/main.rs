@@ -1,0 +1,16 @@
+//! The detectors against reference tensors, photographs, broken engines and crowds of callers.
+
+#[cfg(test)]
+mod calls;
+#[cfg(test)]
+mod devices;
+#[cfg(test)]
+mod fake;
+#[cfg(test)]
+mod golden;
+#[cfg(test)]
+mod gpu;
+#[cfg(test)]
+mod photographs;
+#[cfg(test)]
+mod pictures;
