@@ -140,7 +140,8 @@ pub(crate) fn field_invalid(name: &str, problem: &str) -> Failure {
     at(name, "request.field-invalid", problem)
 }
 
-fn at(name: &str, code: &'static str, problem: &str) -> Failure {
+/// A failure with the field's place.
+pub(crate) fn at(name: &str, code: &'static str, problem: &str) -> Failure {
     let problem: String = problem.chars().take(300).collect();
     let violation = json!({ "violations": [{ "pointer": format!("/{name}"), "message": problem }] });
     Failure::invalid(code, format!("{name}: {problem}")).with_detail(violation)

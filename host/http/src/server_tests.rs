@@ -105,6 +105,19 @@ async fn heads_and_bodies_over_the_limits_are_refused() {
 }
 
 #[tokio::test]
+async fn a_client_still_sending_a_refused_body_gets_the_refusal() {
+    let server = start(HttpConfig::default()).await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let head = "POST /read HTTP/1.1\r\nhost: x\r\ncontent-length: 8000000\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    // More than the buffers of both sockets hold: it only goes out if the server goes on reading.
+    stream.write_all(&vec![b'x'; 8_000_000]).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+}
+
+#[tokio::test]
 async fn connections_over_the_limit_wait_for_a_place() {
     let server = start(HttpConfig { max_connections: 1, ..HttpConfig::default() }).await;
     let address = server.address;

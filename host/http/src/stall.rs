@@ -1,4 +1,8 @@
-//! A connection whose client must keep reading: a write that makes no progress for too long fails.
+//! A connection whose client must keep reading, and that ends so that the client still gets the answer.
+//!
+//! A write that makes no progress for too long fails. At the end, after our side is closed, what the client still sends is thrown
+//! away for a moment: closing a socket with unread bytes would reset it, and a client that is still sending a refused body would
+//! see the reset instead of the refusal.
 
 use std::io;
 use std::pin::Pin;
@@ -8,6 +12,9 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
+/// How long a client may go on sending after our side is closed.
+const LINGER: Duration = Duration::from_secs(2);
+
 /// Wraps a stream; reading is not touched, since whoever reads knows how long to wait.
 #[derive(Debug)]
 pub(crate) struct StallTimeout<S> {
@@ -15,12 +22,14 @@ pub(crate) struct StallTimeout<S> {
     limit: Duration,
     /// Runs while a write waits.
     timer: Option<Pin<Box<Sleep>>>,
+    /// Runs once our side is closed.
+    linger: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> StallTimeout<S> {
     /// A write that waits longer than `limit` without a byte taken fails with `TimedOut`.
     pub(crate) fn new(stream: S, limit: Duration) -> Self {
-        Self { stream, limit, timer: None }
+        Self { stream, limit, timer: None, linger: None }
     }
 
     /// Passes a result on; while it is pending, keeps the time.
@@ -42,7 +51,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for StallTimeout<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for StallTimeout<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for StallTimeout<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.timed(context, result)
@@ -63,8 +72,25 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for StallTimeout<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let result = Pin::new(&mut self.stream).poll_shutdown(context);
-        self.timed(context, result)
+        if self.linger.is_none() {
+            let result = Pin::new(&mut self.stream).poll_shutdown(context);
+            ready!(self.timed(context, result))?;
+            self.linger = Some(Box::pin(tokio::time::sleep(LINGER)));
+        }
+        let mut scratch = [0; 8 << 10];
+        loop {
+            if let Some(linger) = &mut self.linger
+                && linger.as_mut().poll(context).is_ready()
+            {
+                return Poll::Ready(Ok(()));
+            }
+            let mut buffer = ReadBuf::new(&mut scratch);
+            match ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer)) {
+                Ok(()) if !buffer.filled().is_empty() => {}
+                // The client closed its side, or is gone: either way there is nothing left to lose.
+                _ => return Poll::Ready(Ok(())),
+            }
+        }
     }
 }
 
@@ -91,5 +117,24 @@ mod tests {
         let started = Instant::now();
         assert_eq!(stream.write_all(&[0; 5]).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
         assert_eq!(started.elapsed(), Duration::from_secs(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_end_waits_for_the_clients_end_but_not_for_ever() {
+        let (ours, mut theirs) = tokio::io::duplex(4);
+        let mut stream = StallTimeout::new(ours, Duration::from_secs(1));
+        let sender = tokio::spawn(async move {
+            theirs.write_all(&[0; 100]).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        });
+        let started = Instant::now();
+        stream.shutdown().await.unwrap();
+        assert_eq!(started.elapsed(), Duration::from_millis(500));
+        sender.await.unwrap();
+
+        let (ours, _theirs) = tokio::io::duplex(4);
+        let started = Instant::now();
+        StallTimeout::new(ours, Duration::from_secs(1)).shutdown().await.unwrap();
+        assert_eq!(started.elapsed(), LINGER);
     }
 }

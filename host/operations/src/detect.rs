@@ -169,6 +169,11 @@ mod tests {
     use crate::testing::{FakeDetectors, detection};
 
     #[test]
+    fn detectors_never_see_less_than_they_can_use() {
+        assert!(crate::source::ANALYSIS_EDGE >= breakwater_inference::yunet::MAX_EDGE);
+    }
+
+    #[test]
     fn kinds_are_searched_for_once_each() {
         use DetectionKind::{Face, Person};
         assert_eq!(distinct(&[Person, Face, Person]), [Face, Person]);

@@ -10,7 +10,8 @@ use bytes::Bytes;
 use crate::cpu::CpuPermits;
 use crate::media::MediaRoot;
 
-/// The longer edge detectors and plugins may count on, in pixels; larger images may be decoded at a reduced scale down to this.
+/// The longer edge detectors and plugins may count on, in pixels: detectors scale larger pictures down to it. Those may be decoded at a reduced
+/// scale down to this.
 pub const ANALYSIS_EDGE: u32 = 640;
 
 /// Where the picture comes from.
@@ -26,20 +27,16 @@ impl ImageSource {
     /// The encoded bytes.
     ///
     /// # Errors
-    /// `image.empty`, `media.not-configured`, or what [`MediaRoot::read`] fails with.
+    /// `media.not-configured`, or what [`MediaRoot::read`] fails with.
     pub async fn load(self, media: Option<&Arc<MediaRoot>>, deadline: Deadline) -> Result<Bytes, Failure> {
-        let bytes = match (self, media) {
-            (Self::Bytes(bytes), _) => bytes,
-            (Self::Path(path), Some(media)) => media.read(&path, deadline).await?,
+        match (self, media) {
+            (Self::Bytes(bytes), _) => Ok(bytes),
+            (Self::Path(path), Some(media)) => media.read(&path, deadline).await,
             (Self::Path(_), None) => {
                 let message = "the service has no media root, so pictures cannot be named by path";
-                return Err(Failure::new(FailureKind::Denied, "media.not-configured", message));
+                Err(Failure::new(FailureKind::Denied, "media.not-configured", message))
             }
-        };
-        if bytes.is_empty() {
-            return Err(Failure::invalid("image.empty", "the picture has no bytes"));
         }
-        Ok(bytes)
     }
 }
 

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::form::{Fields, Form, field_invalid};
+use crate::form::{Fields, Form, at, field_invalid};
 use crate::json::{self, Known};
 use crate::picture;
 use crate::wire::{DetectionBody, each};
@@ -170,7 +170,7 @@ impl CropRequest {
 }
 
 fn ratio(value: Value) -> Result<AspectRatio, Failure> {
-    let invalid = |problem: &str| field_invalid("target_aspect_ratio", problem);
+    let invalid = |problem: &str| at("target_aspect_ratio", "crop.ratio-invalid", problem);
     match value {
         Value::String(text) => text.parse().map_err(|error: breakwater_core::geometry::InvalidAspectRatio| invalid(&error.to_string())),
         object @ Value::Object(_) => {
@@ -234,7 +234,7 @@ mod tests {
             assert_eq!(input.ratio.unwrap().to_string(), "4:6", "{value}");
         }
         for value in [r#"{"width":0,"height":6}"#, r#""wide""#, "1.5", "[]", r#"{"width":1.5,"height":1}"#] {
-            assert_eq!(code(&format!(r#"{{"image_path":"a","target_aspect_ratio":{value}}}"#)), "request.field-invalid", "{value}");
+            assert_eq!(code(&format!(r#"{{"image_path":"a","target_aspect_ratio":{value}}}"#)), "crop.ratio-invalid", "{value}");
         }
     }
 
