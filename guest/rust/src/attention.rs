@@ -127,3 +127,46 @@ impl MassProfile {
         (mass + inside, moment + inside * (index as f64 + part / 2.0))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::geometry::{AspectRatio, Size};
+    use crate::testing::FakeImage;
+
+    fn profile(values: Vec<f32>) -> (MassProfile, LargestWindow) {
+        let width = values.len() as u32;
+        let window = LargestWindow::new(Size { width: width * 10, height: 20 }, AspectRatio { width: 1, height: 1 });
+        (MassProfile::new(&HeatMap { size: Size { width, height: 1 }, values }, &window), window)
+    }
+
+    #[test]
+    fn mass_is_spread_evenly_over_its_cell() {
+        let (mass, _) = profile(vec![1.0, 0.0, 4.0, 0.0, 1.0]);
+        assert_eq!(mass.total(), 6.0);
+        assert!((mass.within(Span { low: 5.0, high: 22.5 }) - 1.5).abs() < 1e-12);
+        assert!((mass.centroid(Span { low: 10.0, high: 40.0 }) - 25.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn no_offset_holds_more_than_the_best() {
+        let (mass, window) = profile(vec![0.1, 0.9, 0.3, 0.0, 0.8, 0.7, 0.2]);
+        let within = |offset| mass.within(window.covers(offset));
+        let most = (0..=window.room()).map(within).fold(0.0, f64::max);
+        assert!(within(mass.best_offset(&window)) >= most * (1.0 - EQUAL));
+    }
+
+    #[test]
+    fn what_is_no_number_weighs_nothing() {
+        let (mass, _) = profile(vec![f32::NAN, 1.0, -5.0, f32::INFINITY]);
+        assert_eq!(mass.total(), 1.0);
+    }
+
+    #[test]
+    fn a_plan_says_how_much_it_keeps() {
+        let image = FakeImage::new(Size { width: 400, height: 100 }).with_saliency(|x, _| if x < 0.5 { 0.5 } else { 0.0 });
+        let window = LargestWindow::new(image.size(), AspectRatio { width: 1, height: 1 });
+        let plan = plan(&image, &window, EDGE, Reasons::new()).unwrap();
+        assert!((plan.terms[0].value - 0.5).abs() < 1e-6, "{:?}", plan.terms);
+    }
+}

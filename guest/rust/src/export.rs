@@ -22,6 +22,7 @@
 macro_rules! export_crop_plugin {
     ($($strategy:ty),+ $(,)?) => {
         const _: () = {
+            #[cfg_attr(not(target_arch = "wasm32"), allow(dead_code, reason = "exported from a component only"))]
             struct Exported;
 
             impl $crate::__private::Guest for Exported {
@@ -44,6 +45,8 @@ macro_rules! export_crop_plugin {
                 }
             }
 
+            // Native linkers do not take the names of exports of a component.
+            #[cfg(target_arch = "wasm32")]
             $crate::bindings::__export_crop_strategy!(Exported with_types_in $crate::bindings);
         };
     };

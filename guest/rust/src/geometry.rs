@@ -139,3 +139,41 @@ impl AspectRatio {
         (u64::from(size.width) * rh).abs_diff(u64::from(size.height) * rw) <= rw.max(rh)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scaled_size_has_the_ratio_and_is_no_larger_than_the_largest() {
+        for (w, h) in [(1, 1), (7, 3), (160, 90), (1, 500), (500, 1), (333, 777)] {
+            let image = Size { width: w, height: h };
+            for (rw, rh) in [(1, 1), (4, 6), (16, 9), (100, 1), (1, 100), (35, 45), (9_999, 10_000)] {
+                let ratio = AspectRatio { width: rw, height: rh };
+                let largest = ratio.largest_in(image);
+                for height in [0.0, 0.4, 1.0, 2.5, 33.3, 1e9, f64::NAN] {
+                    let size = ratio.scaled_in(image, height);
+                    assert!(size.width >= 1 && size.height >= 1 && size.width <= largest.width && size.height <= largest.height);
+                    assert!(ratio.fits(size) || size == largest, "{size:?} for {ratio:?} in {image:?} at {height}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_ratio_is_exact_within_one_pixel() {
+        let ratio = AspectRatio { width: 4, height: 6 };
+        let fits = |width, height| ratio.fits(Size { width, height });
+        assert_eq!([fits(400, 600), fits(401, 600), fits(400, 599), fits(402, 600), fits(400, 603)], [true, true, true, false, false]);
+    }
+
+    #[test]
+    fn what_is_outside_has_no_area_left() {
+        let image = Size { width: 100, height: 50 };
+        assert_eq!(Bounds { x: 120.0, y: 10.0, width: 30.0, height: 10.0 }.clipped(image).area(), 0.0);
+        assert_eq!(
+            Bounds { x: -10.0, y: 40.0, width: 30.0, height: 30.0 }.clipped(image),
+            Bounds { x: 0.0, y: 40.0, width: 20.0, height: 10.0 }
+        );
+    }
+}

@@ -147,7 +147,14 @@ pub fn object_schema(properties: &[Property]) -> String {
 #[doc(hidden)]
 pub fn read<P: Default + serde::de::DeserializeOwned>(json: &str) -> Result<P, Failure> {
     // Most requests carry none, and then no parser runs.
-    if is_empty_object(json) { Ok(P::default()) } else { serde_json::from_str(json).map_err(|error| invalid(&error)) }
+    if is_empty_object(json) {
+        return Ok(P::default());
+    }
+    // A struct is read from an array as well, which no schema allows.
+    if !json.trim_start().starts_with('{') {
+        return Err(invalid(&"they are not an object"));
+    }
+    serde_json::from_str(json).map_err(|error| invalid(&error))
 }
 
 fn is_empty_object(json: &str) -> bool {
@@ -169,4 +176,54 @@ fn push_string(json: &mut String, text: &str) {
         }
     }
     json.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    crate::parameters! {
+        /// For the tests.
+        struct Sample {
+            /// How much "of it",
+            /// on two lines.
+            amount: f32 = 0.5 in -1.0..=2.0,
+            /// How many.
+            count: u32 = 3 in 1..=9,
+            /// Whether.
+            on: bool = true,
+        }
+    }
+
+    #[test]
+    fn the_schema_is_json_and_says_what_the_struct_does() {
+        let schema: serde_json::Value = serde_json::from_str(&Sample::schema()).unwrap();
+        let expected = serde_json::json!({
+            "type": "object",
+            "properties": {
+                "amount": { "type": "number", "description": "How much \"of it\", on two lines.", "default": 0.5, "minimum": -1.0, "maximum": 2.0 },
+                "count": { "type": "integer", "description": "How many.", "default": 3, "minimum": 1, "maximum": 9 },
+                "on": { "type": "boolean", "description": "Whether.", "default": true },
+            },
+            "additionalProperties": false,
+        });
+        assert_eq!(schema, expected);
+    }
+
+    #[test]
+    fn what_is_not_given_takes_its_default() {
+        for nothing in ["{}", " { } ", "{\n}"] {
+            assert_eq!(Sample::parse(nothing), Ok(Sample::default()), "{nothing:?}");
+        }
+        assert_eq!(Sample::parse(r#"{"count":7}"#), Ok(Sample { count: 7, ..Sample::default() }));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_the_callers_mistake() {
+        for wrong in ["", "[]", "{", r#"{"count":"7"}"#, r#"{"counts":7}"#, r#"{"count":-1}"#] {
+            let failure = Sample::parse(wrong).unwrap_err();
+            assert_eq!((failure.kind, failure.code.as_str()), (crate::FailureKind::InvalidRequest, "crop.parameters-invalid"), "{wrong}");
+        }
+        assert!(NoParameters::parse(r#"{"count":7}"#).is_err());
+    }
 }

@@ -4,8 +4,9 @@ use std::cell::RefCell;
 
 use crate::detection::{Detection, Kind};
 use crate::failure::Failure;
-use crate::geometry::{Bounds, Point, Rect, Size};
+use crate::geometry::{AspectRatio, Bounds, Point, Rect, Size};
 use crate::image::{HeatMap, ImageView, Thumbnail};
+use crate::plan::CropPlan;
 
 /// A made-up image: a size, functions for its maps, and detections.
 ///
@@ -132,18 +133,39 @@ impl ImageView for FakeImage {
             place >= f64::from(start) && place < f64::from(start) + f64::from(length)
         };
         let mut counts = [0_u32; 256];
-        for (y, row) in map.rows().enumerate().filter(|(y, _)| inside(area.y, area.height, *y)) {
+        for (_, row) in map.rows().enumerate().filter(|(y, _)| inside(area.y, area.height, *y)) {
             for (_, value) in row.iter().enumerate().filter(|(x, _)| inside(area.x, area.width, *x)) {
                 if let Some(count) = counts.get_mut((value * 255.0) as usize) {
                     *count += 1;
                 }
             }
-            let _ = y;
         }
-        let total: u32 = counts.iter().sum();
+        let total = counts.iter().sum::<u32>().max(1);
         let share = |count: u32| f64::from(count) / f64::from(total);
         Ok(counts.iter().filter(|count| **count > 0).map(|count| -share(*count) * share(*count).log2()).sum::<f64>() as f32)
     }
+}
+
+/// Checks a plan as the host does: what breaks a rule here costs the plugin a strike there.
+///
+/// # Errors
+/// The rule that is broken, in a sentence.
+pub fn check_plan(plan: &CropPlan, image: Size, ratio: AspectRatio) -> Result<(), String> {
+    if !plan.crop.lies_inside(image) {
+        return Err(format!("{:?} is empty or not inside {image:?}", plan.crop));
+    }
+    // A ratio that no window of whole pixels can meet is met by the largest window there is.
+    if !ratio.fits(plan.crop.size()) && plan.crop.size() != ratio.largest_in(image) {
+        return Err(format!("{:?} is more than a pixel away from {ratio:?}", plan.crop));
+    }
+    if !(0.0..=1.0).contains(&plan.score) {
+        return Err(format!("the score {} is not from 0 to 1", plan.score));
+    }
+    if plan.terms.len() > 64 || plan.terms.iter().any(|term| term.name.len() > 64) {
+        return Err("there are more than 64 terms, or one has a name longer than 64 bytes".to_owned());
+    }
+    let unusable = plan.terms.iter().find(|term| !term.weight.is_finite() || !term.value.is_finite());
+    unusable.map_or(Ok(()), |term| Err(format!("the term {} is not finite", term.name)))
 }
 
 /// A face: a square box with its five landmarks where an upright face has them.

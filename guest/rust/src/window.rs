@@ -178,3 +178,46 @@ impl LargestWindow {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SQUARE: AspectRatio = AspectRatio { width: 1, height: 1 };
+
+    #[test]
+    fn a_window_moves_on_the_axis_it_does_not_span() {
+        let wide = LargestWindow::new(Size { width: 300, height: 200 }, SQUARE);
+        assert_eq!((wide.axis(), wide.length(), wide.room()), (Axis::Horizontal, 200, 100));
+        let high = LargestWindow::new(Size { width: 200, height: 300 }, SQUARE);
+        assert_eq!((high.axis(), high.length(), high.room()), (Axis::Vertical, 200, 100));
+        assert_eq!(high.at(70), Rect { x: 0, y: 70, width: 200, height: 200 });
+        assert_eq!(high.at(700), high.at(100));
+    }
+
+    #[test]
+    fn the_tolerance_of_the_ratio_gives_one_pixel_and_no_more() {
+        let size = Size { width: 300, height: 200 };
+        assert_eq!(LargestWindow::stretched(size, SQUARE).length(), 201);
+        let whole = Size { width: 300, height: 300 };
+        assert_eq!(LargestWindow::stretched(whole, SQUARE).size(), whole);
+        // 2:1 in 300x201 is 300x150; 151 is off by 2 x 151 - 300 = 2 parts, which is within 2.
+        assert_eq!(LargestWindow::stretched(Size { width: 300, height: 201 }, AspectRatio { width: 2, height: 1 }).length(), 151);
+    }
+
+    #[test]
+    fn a_box_that_reaches_over_the_edge_counts_as_far_as_the_edge() {
+        let window = LargestWindow::new(Size { width: 100, height: 50 }, SQUARE);
+        let span = window.along(&Bounds { x: -20.0, y: 0.0, width: 65.5, height: 10.0 });
+        assert_eq!(span, Span { low: 0.0, high: 45.5 });
+        assert_eq!(window.keeping(span), Some(0..=0));
+        let right = window.along(&Bounds { x: 60.25, y: 0.0, width: 500.0, height: 10.0 });
+        assert_eq!(window.keeping(right), Some(50..=50));
+    }
+
+    #[test]
+    fn a_wish_becomes_an_offset_that_exists() {
+        let window = LargestWindow::new(Size { width: 100, height: 50 }, SQUARE);
+        assert_eq!([-3.0, 12.5, 900.0, f64::NAN].map(|wish| window.clamp(wish)), [0, 13, 50, 0]);
+    }
+}

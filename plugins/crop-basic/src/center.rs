@@ -34,3 +34,28 @@ impl CropStrategy for Center {
         Ok(reasons.plan(window.at(window.clamp(offset))))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use breakwater_guest::testing::FakeImage;
+    use breakwater_guest::{AspectRatio, Rect, Size};
+
+    fn plan(parameters: CenterParameters) -> CropPlan {
+        let image = FakeImage::new(Size { width: 405, height: 300 });
+        Center::plan(&image, &Wanted::new(AspectRatio { width: 1, height: 1 }, parameters)).unwrap()
+    }
+
+    #[test]
+    fn the_window_is_as_large_as_it_can_be_and_in_the_middle() {
+        let middle = plan(CenterParameters::default());
+        assert_eq!(middle.crop, Rect { x: 52, y: 0, width: 300, height: 300 });
+        assert!((middle.score - 300.0 / 405.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn gravity_moves_it_to_the_edges() {
+        assert_eq!(plan(CenterParameters { x: 0.0, y: 1.0 }).crop.x, 0);
+        assert_eq!(plan(CenterParameters { x: 1.0, y: 0.0 }).crop.x, 105);
+    }
+}

@@ -1,5 +1,8 @@
-//! Crops that need no detector.
+//! Crops by what a picture looks like: `center`, `entropy`, `attention`, and `thirds`, which also asks who is in it.
 
+pub mod attention;
 pub mod center;
+pub mod entropy;
+pub mod thirds;
 
-breakwater_guest::export_crop_plugin!(center::Center);
+breakwater_guest::export_crop_plugin!(center::Center, entropy::Entropy, attention::Attention, thirds::Thirds);

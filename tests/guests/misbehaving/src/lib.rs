@@ -53,9 +53,9 @@ strategy!(DeepRecursion, "deep_recursion", "Calls itself until the stack ends.",
     Ok(plan)
 });
 
-strategy!(Trap, "trap", "Executes an unreachable instruction.", NoParameters, |_image, _wanted| { std::process::abort() });
+strategy!(Trap, "trap", "Executes an unreachable instruction.", NoParameters, |_image, _wanted| std::process::abort());
 
-strategy!(Panic, "panic", "Panics with a message for the log.", NoParameters, |_image, _wanted| { panic!("deliberate, for the log") });
+strategy!(Panic, "panic", "Panics with a message for the log.", NoParameters, |_image, _wanted| panic!("deliberate, for the log"));
 
 strategy!(HostCallFlood, "host_call_flood", "Asks for the entropy again and again.", NoParameters, |image, wanted| {
     let area = Rect { x: 0, y: 0, width: 1, height: 1 };
@@ -179,7 +179,7 @@ strategy!(Dirty, "dirty", "Writes 8 MiB of memory, then answers whether it was c
     Ok(plan)
 });
 
-strategy!(Well, "well", "The centre crop: this one behaves.", NoParameters, |image, wanted| { Ok(centered(image, wanted)) });
+strategy!(Well, "well", "The centre crop: this one behaves.", NoParameters, |image, wanted| Ok(centered(image, wanted)));
 
 breakwater_guest::export_crop_plugin!(
     EndlessLoop, MemoryBomb, DeepRecursion, Trap, Panic, HostCallFlood, HostByteFlood, LogFlood, GiantOutput, GiantString,
