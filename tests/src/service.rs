@@ -44,7 +44,7 @@ impl Launch {
         Ok(Self { plugins: Some(plugins), ..Self::default() })
     }
 
-    /// With no plugins of its own.
+    /// With no plugins.
     #[must_use]
     pub fn without_plugins() -> Self {
         Self::default()
@@ -95,9 +95,11 @@ impl Launch {
         std::fs::create_dir_all(&media).context("could not create the media root")?;
         let mut command = Command::new(&artifacts.binary);
         command.current_dir(&home).args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(&data).arg("--media-root").arg(&media);
-        if let Some(plugins) = &self.plugins {
-            command.arg("--plugins").arg(plugins);
+        let no_plugins = home.join("no-plugins");
+        if self.plugins.is_none() {
+            std::fs::create_dir_all(&no_plugins).context("could not create a folder without plugins")?;
         }
+        command.arg("--plugins").arg(self.plugins.as_deref().unwrap_or(&no_plugins));
         if let Some(config) = &self.config {
             let file = home.join("breakwater.toml");
             std::fs::write(&file, config).context("could not write the configuration")?;

@@ -1,19 +1,18 @@
 //! `cargo xtask openapi`: the API's description, committed so that a change of the API shows in a review.
 
 use std::fs;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
-use breakwater_tests::client::Client;
-use breakwater_tests::service::Launch;
+use breakwater_tests::artifacts::Artifacts;
 use serde_json::Value;
 
 use crate::workspace::Workspace;
 
-/// Writes docs/openapi.json as the running service serves it, or compares it.
+/// Writes docs/openapi.json, or compares it.
 ///
 /// # Errors
-/// When the binary does not build, does not start or gives no description.
+/// When the binary does not build or gives no description.
 pub(crate) fn run(workspace: &Workspace, check: bool) -> Result<ExitCode> {
     workspace.build_binary()?;
     let current = describe()?;
@@ -33,12 +32,10 @@ pub(crate) fn run(workspace: &Workspace, check: bool) -> Result<ExitCode> {
 
 /// The description as pretty JSON with a final newline.
 fn describe() -> Result<String> {
-    let service = Launch::without_plugins().start()?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let answer = runtime.block_on(Client::new(service.base()).get("/openapi.json"))?;
-    if answer.status != 200 {
-        bail!("/openapi.json answered {}", answer.status);
+    let output = Command::new(Artifacts::locate()?.binary).arg("openapi").output().context("could not run `breakwater openapi`")?;
+    if !output.status.success() {
+        bail!("`breakwater openapi` failed: {}", String::from_utf8_lossy(&output.stderr).trim());
     }
-    let description: Value = serde_json::from_slice(&answer.body).context("/openapi.json is not JSON")?;
+    let description: Value = serde_json::from_slice(&output.stdout).context("`breakwater openapi` did not print JSON")?;
     Ok(format!("{}\n", serde_json::to_string_pretty(&description)?))
 }

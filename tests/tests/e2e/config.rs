@@ -9,7 +9,7 @@ fn check(text: &str, environment: &[(&str, &str)]) -> Output {
     let file = folder.path().join("breakwater.toml");
     std::fs::write(&file, text).unwrap();
     let mut command = Command::new(Artifacts::locate().unwrap().binary);
-    command.args(["config", "check", "--config"]).arg(file).envs(environment.iter().copied()).output().unwrap()
+    command.args(["config", "check"]).arg(file).envs(environment.iter().copied()).output().unwrap()
 }
 
 fn said(output: &Output) -> String {

@@ -59,7 +59,7 @@ async fn a_body_over_the_limit_is_refused_by_its_announced_length() {
 
 #[tokio::test]
 async fn slow_clients_are_let_go_while_others_are_served() {
-    let config = "[server]\nheader_timeout = \"400ms\"\nread_timeout = \"400ms\"\n";
+    let config = "[server]\nheader_timeout = \"400ms\"\nbody_idle_timeout = \"400ms\"\n";
     let (service, client) = start(Launch::with_plugins().unwrap().config(config));
     let half_a_head = "POST /v1/detect HTTP/1.1\r\nhost: x\r\n";
     let half_a_body = "POST /v1/detect HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{\"image";

@@ -83,13 +83,13 @@ async fn a_stopped_service_takes_no_new_calls() {
 
 #[tokio::test]
 async fn a_reload_takes_the_new_configuration_and_refuses_a_wrong_one() {
-    let (service, client) = start(Launch::without_plugins().config("[telemetry]\nlog = \"info\"\n"));
+    let (service, client) = start(Launch::without_plugins().config("[telemetry]\nlog_filter = \"info\"\n"));
     let file = service.home().join("breakwater.toml");
-    std::fs::write(&file, "[telemetry]\nlog = \"debug\"\n").unwrap();
+    std::fs::write(&file, "[telemetry]\nlog_filter = \"debug\"\n").unwrap();
     service.signal(Signal::HUP).unwrap();
     eventually("the reload is logged", async || service.log().contains("reload").then_some(())).await;
-    std::fs::write(&file, "[telemetry]\nlgo = \"debug\"\n").unwrap();
+    std::fs::write(&file, "[telemetry]\nlog_fliter = \"debug\"\n").unwrap();
     service.signal(Signal::HUP).unwrap();
-    eventually("the wrong key is named", async || service.log().contains("lgo").then_some(())).await;
+    eventually("the wrong key is named", async || service.log().contains("log_fliter").then_some(())).await;
     assert_eq!(client.get("/healthz").await.unwrap().status, 200);
 }

@@ -1,5 +1,6 @@
 //! Health, metrics, the API's description, and how calls are named.
 
+use breakwater_tests::artifacts::{Artifacts, root};
 use breakwater_tests::photographs::Photograph;
 use reqwest::Method;
 use serde_json::json;
@@ -59,6 +60,15 @@ async fn the_description_names_every_route() {
     ] {
         assert!(paths.contains_key(path), "{path} is not described");
     }
+}
+
+#[test]
+fn the_committed_description_is_the_one_that_is_served() {
+    let served = std::process::Command::new(Artifacts::locate().unwrap().binary).arg("openapi").output().unwrap().stdout;
+    let served: serde_json::Value = serde_json::from_slice(&served).unwrap();
+    let committed = std::fs::read(root().join("docs/openapi.json")).unwrap_or_default();
+    let committed: serde_json::Value = serde_json::from_slice(&committed).unwrap_or_default();
+    assert!(served == committed, "docs/openapi.json is out of date: run `cargo xtask openapi`");
 }
 
 #[tokio::test]

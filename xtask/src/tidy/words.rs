@@ -1,6 +1,6 @@
 //! Words that mean that something is not finished, and words that belong to somebody's machine.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Finding;
 use super::tree::Tree;
@@ -38,13 +38,21 @@ const WORDS: &[Word] = &[
     },
     Word { text: concat!("/wo", "rk/"), whole_word: false, extensions: ANY, why: PRIVATE },
     Word { text: concat!("/ro", "ot/"), whole_word: false, extensions: ANY, why: PRIVATE },
-    Word { text: concat!("/ho", "me/"), whole_word: false, extensions: ANY, why: PRIVATE },
     Word { text: concat!("/Us", "ers/"), whole_word: false, extensions: ANY, why: PRIVATE },
 ];
+
+/// The folders of whoever runs this: nobody else has them.
+fn own_folders(tree: &Tree) -> Vec<String> {
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    let folders = home.into_iter().chain([tree.root().to_path_buf()]);
+    // A short path, such as `/` in a container, would be found everywhere.
+    folders.filter(|folder| folder.components().count() > 2).map(|folder| folder.display().to_string()).collect()
+}
 
 /// Finds forbidden words, silenced lints without a reason, and `mod.rs`.
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
+    let own = own_folders(tree);
     for (path, text) in tree.texts() {
         if path.ends_with("mod.rs") {
             findings.push(Finding::new(
@@ -61,6 +69,9 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
                 .filter(|word| word.extensions.is_empty() || word.extensions.contains(&extension))
                 .filter(|word| word.occurs_in(line));
             findings.extend(broken.map(|word| Finding::new(path, number, format!("`{}`", word.text), word.why)));
+        }
+        for folder in own.iter().filter(|folder| text.contains(folder.as_str())) {
+            findings.push(Finding::new(path, 0, format!("`{folder}`"), PRIVATE));
         }
         if extension == "rs" {
             findings.extend(silenced_lints(path, text));
@@ -129,7 +140,7 @@ mod tests {
 
     #[test]
     fn paths_of_a_machine_are_found_in_every_text() {
-        assert_eq!(found("README.md", concat!("see /ho", "me/me/x")).len(), 1);
+        assert_eq!(found("README.md", concat!("see /Us", "ers/me/x")).len(), 1);
     }
 
     #[test]
