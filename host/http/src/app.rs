@@ -94,8 +94,7 @@ impl App {
         title = "Breakwater",
         description = "Finds faces, people and objects in photographs and cuts them to a ratio where a plugin says. Errors are \
                        application/problem+json with a stable code; docs/errors.md lists them.",
-        license(name = "Apache-2.0", identifier = "Apache-2.0"),
-        contact()
+        license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
     tags(
         (name = "images", description = "Detection and cropping"),

@@ -26,4 +26,6 @@ pub use app::{AppState, openapi, router};
 pub use config::HttpConfig;
 pub use incoming::CORRELATION_HEADER;
 pub use problem::{Problem, Violation};
+pub use routes::crop_answer::CropAnswer;
+pub use routes::detect::DetectAnswer;
 pub use server::{Server, ServerError};

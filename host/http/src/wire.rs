@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 /// A box with sub-pixel edges.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Box)]
 pub(crate) struct BoxBody {
     /// Left edge.
     pub(crate) x: f32,
@@ -22,6 +23,7 @@ pub(crate) struct BoxBody {
 
 /// A place.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Point)]
 pub(crate) struct PointBody {
     /// From the left edge.
     pub(crate) x: f32,
@@ -31,6 +33,7 @@ pub(crate) struct PointBody {
 
 /// A rectangle of whole pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Rectangle)]
 pub(crate) struct RectBody {
     /// Left edge.
     pub(crate) x: u32,
@@ -50,6 +53,7 @@ impl From<Rect> for RectBody {
 
 /// A size in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Size)]
 pub(crate) struct SizeBody {
     /// Columns.
     pub(crate) width: u32,
@@ -65,6 +69,7 @@ impl From<breakwater_core::Size> for SizeBody {
 
 /// Something found in a picture, in pixels of the original after EXIF orientation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Detection)]
 pub(crate) struct DetectionBody {
     /// `face`, `person` or `object`.
     #[schema(value_type = String, example = "face")]
@@ -102,6 +107,7 @@ impl From<DetectionBody> for breakwater_core::Detection {
 
 /// One reason for a choice.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = Term)]
 pub(crate) struct TermBody {
     /// What was measured, such as `faces_kept`.
     pub(crate) name: String,
@@ -119,6 +125,7 @@ impl From<Term> for TermBody {
 
 /// What failed before the answer was given.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Reason)]
 pub(crate) struct ReasonBody {
     /// Who failed, such as `plugin:crop-people@0.1.0`.
     pub(crate) provider: String,
@@ -136,6 +143,7 @@ impl From<Reason> for ReasonBody {
 
 /// The generation of a plugin.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = PluginIdentity)]
 pub(crate) struct PluginBody {
     /// Its id.
     pub(crate) id: String,

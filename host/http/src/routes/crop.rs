@@ -5,7 +5,7 @@ use axum::extract::{Extension, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 
-use super::crop_answer::{self, CropAnswer};
+use super::crop_answer::{self, CropAnswer, Picture};
 use super::crop_request::{self, CropForm, CropRequest, FIELDS};
 use crate::app::App;
 use crate::body;
@@ -26,8 +26,8 @@ use crate::problem::{Problem, Refusal};
     request_body(content((CropRequest = "application/json"), (CropForm = "multipart/form-data"))),
     responses(
         (status = 200, description = "The picture, or where it was cut and why",
-            content((CropAnswer = "application/json"), (Vec<u8> = "image/jpeg"), (Vec<u8> = "image/png"), (Vec<u8> = "image/webp"),
-                (Vec<u8> = "image/avif")),
+            content((CropAnswer = "application/json"), (Picture = "image/jpeg"), (Picture = "image/png"), (Picture = "image/webp"),
+                (Picture = "image/avif")),
             headers(
                 ("x-breakwater-crop" = String, description = "x,y,width,height in pixels of the original"),
                 ("x-breakwater-strategy" = String, description = "The strategy asked for"),

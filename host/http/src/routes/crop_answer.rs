@@ -8,9 +8,15 @@ use utoipa::ToSchema;
 
 use crate::wire::{DetectionBody, PluginBody, ReasonBody, RectBody, SizeBody, TermBody, each, milliseconds};
 
+/// The bytes of a picture.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(crate) struct Picture(Vec<u8>);
+
 /// Where the picture was cut and why.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct CropAnswer {
+pub struct CropAnswer {
     /// Where it was cut, in pixels of the original after EXIF orientation.
     crop: RectBody,
     /// Path of the result below the media root, usable as `image_path`.
@@ -44,6 +50,7 @@ pub(crate) struct CropAnswer {
 
 /// The result.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Output)]
 pub(crate) struct OutputBody {
     /// Columns.
     width: u32,
@@ -59,6 +66,7 @@ pub(crate) struct OutputBody {
 
 /// Milliseconds of each stage.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CropTimings)]
 pub(crate) struct CropTimingsBody {
     /// Getting the bytes.
     read: f64,

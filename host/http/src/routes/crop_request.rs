@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use crate::form::{Fields, Form, at, field_invalid};
 use crate::json::{self, Known};
 use crate::picture;
+use crate::routes::detect::DetectAnswer;
 use crate::wire::{DetectionBody, each};
 
 /// What to cut out of which picture. Exactly one of `image_path` and `image_base64`.
@@ -22,7 +23,7 @@ pub(crate) struct CropRequest {
     /// The picture in base64, also as a `data:` URL.
     image_base64: Option<String>,
     /// The ratio of the crop, as `{"width": 4, "height": 6}` or `"4:6"`. When absent, that of `width` and `height`.
-    #[schema(value_type = Option<RatioBody>)]
+    #[schema(value_type = Option<RatioForms>)]
     target_aspect_ratio: Option<Value>,
     /// Name of a strategy; `center_faces` when absent. `GET /v1/strategies` lists them.
     #[schema(default = "center_faces")]
@@ -31,7 +32,7 @@ pub(crate) struct CropRequest {
     #[schema(value_type = Option<Object>)]
     strategy_parameters: Option<Value>,
     /// Detections to go by instead of detecting: a list, or the whole answer of `/v1/detect`. An empty list detects as needed.
-    #[schema(value_type = Option<Vec<DetectionBody>>)]
+    #[schema(value_type = Option<DetectionForms>)]
     detection_results: Option<Value>,
     /// `jpeg`, `png`, `webp` or `avif`; that of the input when absent, JPEG if that cannot be written.
     #[schema(example = "jpeg")]
@@ -52,6 +53,7 @@ pub(crate) struct CropRequest {
 
 /// Width to height, whole numbers from 1 to 10000.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[schema(as = Ratio)]
 pub(crate) struct RatioBody {
     /// Parts of width.
     #[schema(example = 4)]
@@ -59,6 +61,30 @@ pub(crate) struct RatioBody {
     /// Parts of height.
     #[schema(example = 6)]
     height: u32,
+}
+
+/// Both ways of writing a ratio.
+#[derive(ToSchema)]
+#[schema(as = AspectRatio)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its schema is used: a value is read with a clearer error than an untagged one gives")]
+pub(crate) enum RatioForms {
+    /// In parts.
+    Parts(RatioBody),
+    /// Such as `4:6`.
+    Text(String),
+}
+
+/// Both ways of giving detections.
+#[derive(ToSchema)]
+#[schema(as = GivenDetections)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its schema is used: a value is read with a clearer error than an untagged one gives")]
+pub(crate) enum DetectionForms {
+    /// A list.
+    List(Vec<DetectionBody>),
+    /// The whole answer of `/v1/detect`.
+    Answer(DetectAnswer),
 }
 
 impl Known for CropRequest {
@@ -94,12 +120,12 @@ pub(crate) const FIELDS: Fields = Fields {
     repeated: &[],
 };
 
-/// The form of [`CropRequest`].
+/// What to cut out of which picture, as a form. Exactly one of `image` and `image_path`.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only its schema is used: forms are read field by field")]
 pub(crate) struct CropForm {
     /// The picture.
-    #[schema(value_type = String, format = Binary, content_media_type = "application/octet-stream")]
+    #[schema(value_type = Option<String>, format = Binary, content_media_type = "application/octet-stream")]
     image: Option<String>,
     /// Path of a picture below the media root, instead of `image`.
     image_path: Option<String>,

@@ -43,12 +43,12 @@ impl Known for DetectRequest {
 const FIELDS: Fields =
     Fields { files: &["image"], texts: &["image_path", "detection_types", "confidence_threshold"], repeated: &["detection_types"] };
 
-/// The form of [`DetectRequest`].
+/// What to look for in which picture, as a form. Exactly one of `image` and `image_path`.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only its schema is used: forms are read field by field")]
 pub(crate) struct DetectForm {
     /// The picture.
-    #[schema(value_type = String, format = Binary, content_media_type = "application/octet-stream")]
+    #[schema(value_type = Option<String>, format = Binary, content_media_type = "application/octet-stream")]
     image: Option<String>,
     /// Path of a picture below the media root, instead of `image`.
     image_path: Option<String>,
@@ -61,7 +61,7 @@ pub(crate) struct DetectForm {
 
 /// What was found.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct DetectAnswer {
+pub struct DetectAnswer {
     /// By falling confidence.
     detections: Vec<DetectionBody>,
     /// Size of the picture after EXIF orientation.
@@ -83,6 +83,7 @@ pub(crate) struct DetectAnswer {
 
 /// Milliseconds of each stage.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DetectTimings)]
 pub(crate) struct DetectTimingsBody {
     /// Getting the bytes.
     read: f64,

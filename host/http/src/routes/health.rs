@@ -14,6 +14,7 @@ use crate::wire::milliseconds;
 
 /// That the process lives.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Health)]
 pub(crate) struct HealthBody {
     /// Always `ok`.
     status: &'static str,
@@ -25,6 +26,7 @@ pub(crate) struct HealthBody {
 
 /// Whether the service can do its work.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Readiness)]
 pub(crate) struct ReadyBody {
     /// Whether the last check worked and is fresh.
     ready: bool,
@@ -41,6 +43,7 @@ pub(crate) struct ReadyBody {
 
 /// Where inference runs.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Device)]
 pub(crate) struct DeviceBody {
     /// `gpu` or `cpu`.
     kind: &'static str,
@@ -52,6 +55,7 @@ pub(crate) struct DeviceBody {
 
 /// One part of a check.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Check)]
 pub(crate) struct CheckBody {
     /// `decode`, `inference` or `plugins`.
     name: &'static str,

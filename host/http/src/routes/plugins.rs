@@ -23,12 +23,14 @@ use crate::wire::each;
 
 /// Every plugin.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Plugins)]
 pub(crate) struct PluginsBody {
     plugins: Vec<PluginStateBody>,
 }
 
 /// A plugin and its generations.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Plugin)]
 pub(crate) struct PluginStateBody {
     /// Its id.
     id: String,
@@ -40,6 +42,7 @@ pub(crate) struct PluginStateBody {
 
 /// A generation: code, configuration and grants, frozen.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Generation)]
 pub(crate) struct GenerationBody {
     /// Names it.
     digest: String,

@@ -16,6 +16,7 @@ use crate::wire::{PluginBody, each};
 
 /// A crop strategy.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = Strategy)]
 pub(crate) struct StrategyBody {
     /// What to write in `crop_strategy`.
     pub(crate) name: String,
@@ -38,6 +39,7 @@ impl From<StrategyInfo> for StrategyBody {
 
 /// The crop strategies there are.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = Strategies)]
 pub(crate) struct StrategiesBody {
     /// By name.
     strategies: Vec<StrategyBody>,
