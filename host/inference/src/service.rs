@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use breakwater_core::{Deadline, Detection, DetectionKind, Failure};
-use breakwater_vision::Image;
+use breakwater_vision::{ContentDigest, Image};
 
 use crate::config::InferenceConfig;
 use crate::device::{DeviceReport, Devices, Engines, choice};
@@ -99,7 +99,7 @@ impl Inference {
     /// `detector.unavailable` during shutdown, `call.deadline` when the deadline comes first. None is remembered.
     pub async fn detect(&self, image: &Arc<Image>, kind: DetectionKind, deadline: Deadline) -> Result<Arc<[Detection]>, Failure> {
         let lane = self.lane(Model::of(kind))?;
-        let key = (image.digest(), lane.model);
+        let key = (self.digest(image, deadline).await?, lane.model);
         if let Some(found) = self.cache.get(&key) {
             add(&lane.worker.counters().cache_hits, 1);
             return Ok(found.of(kind));
@@ -171,6 +171,16 @@ impl Inference {
         for lane in &self.lanes {
             lane.worker.ended().await;
         }
+    }
+
+    /// The image's digest; that of a large file is computed on the pool, once.
+    async fn digest(&self, image: &Arc<Image>, deadline: Deadline) -> Result<ContentDigest, Failure> {
+        const QUICK: usize = 1 << 20;
+        if image.source().len() <= QUICK {
+            return Ok(image.digest());
+        }
+        let image = Arc::clone(image);
+        self.pool.run("reading an image", deadline, move || image.digest()).await
     }
 
     fn lane(&self, model: Model) -> Result<&Arc<Lane>, Failure> {

@@ -136,11 +136,17 @@ impl Drop for Slot {
     }
 }
 
-/// The thread's side.
+/// The thread's side. However it ends, calls that still wait are told so, and no more come.
 struct Thread {
     queue: Arc<Queue>,
     counters: Arc<Counters>,
     model: &'static str,
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        self.queue.abandon();
+    }
 }
 
 impl Thread {

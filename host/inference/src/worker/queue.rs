@@ -56,6 +56,8 @@ struct State {
     /// Calls that were admitted and whose images are not queued yet.
     preparing: usize,
     closed: bool,
+    /// Nobody takes items any more.
+    abandoned: bool,
 }
 
 impl Queue {
@@ -94,7 +96,9 @@ impl Queue {
     pub(crate) fn push(&self, item: Item) {
         let mut state = self.state();
         state.preparing -= 1;
-        state.items.push_back(item);
+        if !state.abandoned {
+            state.items.push_back(item);
+        }
         drop(state);
         self.changed.notify_one();
     }
@@ -102,6 +106,14 @@ impl Queue {
     pub(crate) fn close(&self) {
         self.state().closed = true;
         self.changed.notify_all();
+    }
+
+    /// Closes and empties the queue; those who wait learn that their replies will not come.
+    pub(crate) fn abandon(&self) {
+        let mut state = self.state();
+        state.closed = true;
+        state.abandoned = true;
+        state.items.clear();
     }
 
     pub(crate) fn depth(&self) -> usize {
@@ -258,6 +270,18 @@ mod tests {
         let taken = queue.next().unwrap();
         assert_eq!((taken.batch.len(), taken.expired.len(), taken.cancelled), (0, 1, 1));
         assert_eq!(queue.next().unwrap().batch.len(), 1);
+    }
+
+    #[test]
+    fn an_abandoned_queue_drops_what_waits_and_what_still_comes() {
+        let queue = Queue::new(8, 8, LONG);
+        queue.admit().unwrap();
+        queue.admit().unwrap();
+        let mut waiting = push(&queue, 32, LONG);
+        queue.abandon();
+        let mut late = push(&queue, 32, LONG);
+        assert!(waiting.try_recv().is_err() && late.try_recv().is_err());
+        assert_eq!((queue.depth(), queue.admit()), (0, Err(Refused::Closed)));
     }
 
     #[test]

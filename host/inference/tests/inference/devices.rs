@@ -17,7 +17,7 @@ fn soon() -> Deadline {
 #[tokio::test]
 async fn a_device_lost_at_run_time_moves_the_service_to_the_cpu_and_the_call_is_answered() {
     for poison in [Poison::Error, Poison::Panic] {
-        let broken = FakeEngine { broken: true, ..FakeEngine::new(DeviceKind::Gpu, poison) };
+        let broken = FakeEngine::broken(DeviceKind::Gpu, poison);
         let engines =
             Engines { preferred: Arc::new(broken), fallback: Some(Arc::new(BurnEngine::cpu(None))), reason: "the best GPU found".into() };
         let inference = Inference::start_on(InferenceConfig::default(), engines).unwrap();

@@ -9,17 +9,17 @@ use breakwater_inference::{Engines, Inference, InferenceConfig};
 
 /// What the engine does with a batch that holds a poisonous image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Poison {
+pub(crate) enum Poison {
     Error,
     Panic,
 }
 
 /// Finds nothing in any image. An image whose last column is black is poisonous.
-pub struct FakeEngine {
-    pub kind: DeviceKind,
-    pub poison: Poison,
+pub(crate) struct FakeEngine {
+    kind: DeviceKind,
+    poison: Poison,
     /// Fails every run, poisonous or not.
-    pub broken: bool,
+    broken: bool,
     shared: Arc<Shared>,
 }
 
@@ -37,28 +37,33 @@ struct State {
 }
 
 impl FakeEngine {
-    pub fn new(kind: DeviceKind, poison: Poison) -> Self {
+    pub(crate) fn new(kind: DeviceKind, poison: Poison) -> Self {
         Self { kind, poison, broken: false, shared: Arc::default() }
     }
 
+    /// An engine that fails every run.
+    pub(crate) fn broken(kind: DeviceKind, how: Poison) -> Self {
+        Self { broken: true, ..Self::new(kind, how) }
+    }
+
     /// Runs wait from now on.
-    pub fn close_gate(&self) {
+    pub(crate) fn close_gate(&self) {
         self.shared.state.lock().unwrap().closed = true;
     }
 
     /// Runs go on.
-    pub fn open_gate(&self) {
+    pub(crate) fn open_gate(&self) {
         self.shared.state.lock().unwrap().closed = false;
         self.shared.opened.notify_all();
     }
 
     /// Sizes of the batches that were run or are running.
-    pub fn batches(&self) -> Vec<usize> {
+    pub(crate) fn batches(&self) -> Vec<usize> {
         self.shared.state.lock().unwrap().batches.clone()
     }
 
     /// Runs that have begun and not ended.
-    pub fn running(&self) -> usize {
+    pub(crate) fn running(&self) -> usize {
         self.shared.state.lock().unwrap().running
     }
 }
@@ -111,7 +116,7 @@ impl Session for FakeSession {
 }
 
 /// Detectors on a fake engine and nothing else.
-pub fn start(engine: FakeEngine, config: InferenceConfig) -> (Arc<Inference>, Arc<FakeEngine>) {
+pub(crate) fn start(engine: FakeEngine, config: InferenceConfig) -> (Arc<Inference>, Arc<FakeEngine>) {
     let engine = Arc::new(engine);
     let engines = Engines { preferred: Arc::clone(&engine) as Arc<dyn Engine>, fallback: None, reason: "a test".into() };
     (Inference::start_on(config, engines).unwrap(), engine)

@@ -37,7 +37,7 @@ fn batch(model: Model, golden: &SafeTensors<'_>, images: usize) -> Array {
 }
 
 /// The largest difference of any output of `model` on `engine` from the reference, for each image of a batch.
-pub fn largest_difference(engine: &dyn Engine, model: Model, images: usize) -> f32 {
+pub(crate) fn largest_difference(engine: &dyn Engine, model: Model, images: usize) -> f32 {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(file(model));
     let bytes = std::fs::read(path).unwrap();
     let golden = SafeTensors::deserialize(&bytes).unwrap();
@@ -63,7 +63,7 @@ pub fn largest_difference(engine: &dyn Engine, model: Model, images: usize) -> f
     largest
 }
 
-pub fn check(engine: &dyn Engine, model: Model, images: usize) {
+pub(crate) fn check(engine: &dyn Engine, model: Model, images: usize) {
     let difference = largest_difference(engine, model, images);
     println!("{} on {}: {images} image(s), largest difference {difference:e}", model.name(), engine.device());
     assert!(difference <= TOLERANCE, "{} on {}: {difference}", model.name(), engine.device());
