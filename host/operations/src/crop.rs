@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use breakwater_core::{AspectRatio, CallContext, Detection, DetectionKind, Failure, PlanRequest, Reason, Rect, ServedBy, Size, Term};
 use breakwater_telemetry::Stage;
 use breakwater_vision::{Encoded, Format, Image, OutputOptions};
-use futures_util::future::join_all;
 use serde_json::Value;
 
 use crate::detect::DEFAULT_THRESHOLD;
+use crate::detectors;
 use crate::operation::CROP_IMAGE;
 use crate::operations::Operations;
 use crate::output_size::{self, WantedSize};
@@ -201,9 +201,9 @@ impl Operations {
     /// Finds at once what the strategy is going to ask for, so that the detectors can batch. The strategy then gets it from the
     /// detectors' cache. A failure here is not the end: the strategy asks again, is told, and decides.
     async fn prefetch(&self, image: &Arc<Image>, needs: &[DetectionKind], context: &CallContext) -> Vec<Detection> {
-        let searches = needs.iter().map(|kind| self.detectors().detect(image, *kind, context.deadline));
+        let searched = detectors::search(self.detectors().as_ref(), image, needs, context.deadline).await;
         let mut found = Vec::new();
-        for (kind, result) in needs.iter().zip(join_all(searches).await) {
+        for (kind, result) in needs.iter().zip(searched) {
             match result {
                 Ok(detections) => found.extend(detections.iter().filter(|detection| detection.confidence >= DEFAULT_THRESHOLD).cloned()),
                 Err(failure) => {

@@ -1,14 +1,12 @@
 //! `detect-objects`: what is in a picture.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use breakwater_core::{CallContext, Detection, DetectionKind, Failure, Outcome, Reason, ServedBy, Size};
 use breakwater_telemetry::Stage;
 use breakwater_vision::Image;
-use futures_util::future::join_all;
 
-use crate::detectors::Detectors;
+use crate::detectors::{self, Detectors, Found};
 use crate::operation::DETECT_OBJECTS;
 use crate::operations::Operations;
 use crate::source::{self, ImageSource};
@@ -88,8 +86,7 @@ impl Operations {
 
         let detecting = Instant::now();
         let served_by = served_by(self.detectors().as_ref(), &image, &kinds);
-        let searches = kinds.iter().map(|kind| self.detectors().detect(&image, *kind, deadline));
-        let found = join_all(searches).await;
+        let found = detectors::search(self.detectors().as_ref(), &image, &kinds, deadline).await;
         let timings = DetectTimings { read, decode, detect: detecting.elapsed(), total: started.elapsed() };
 
         let Merged { detections, kinds, reasons } = merge(&kinds, found, threshold, self.detectors().as_ref())?;
@@ -134,12 +131,7 @@ struct Merged {
     reasons: Vec<Reason>,
 }
 
-fn merge(
-    kinds: &[DetectionKind],
-    found: Vec<Result<Arc<[Detection]>, Failure>>,
-    threshold: f32,
-    detectors: &dyn Detectors,
-) -> Result<Merged, Failure> {
+fn merge(kinds: &[DetectionKind], found: Vec<Found>, threshold: f32, detectors: &dyn Detectors) -> Result<Merged, Failure> {
     let mut merged = Merged { detections: Vec::new(), kinds: Vec::new(), reasons: Vec::new() };
     let mut first_failure = None;
     for (kind, result) in kinds.iter().zip(found) {
@@ -165,6 +157,8 @@ fn merge(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::testing::{FakeDetectors, detection};
 

@@ -7,7 +7,7 @@ use breakwater_core::{Deadline, Detection, DetectionKind, Failure};
 use breakwater_inference::{DeviceReport, Inference};
 use breakwater_plugins::Detect;
 use breakwater_vision::Image;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, join_all};
 
 /// Detectors and what is known about them.
 pub trait Detectors: Detect {
@@ -19,6 +19,15 @@ pub trait Detectors: Detect {
     fn device(&self) -> DeviceReport;
     /// Runs every model on a known picture and compares; how long that took.
     fn self_test(&self) -> BoxFuture<'_, Result<Duration, Failure>>;
+}
+
+/// What was found of one kind, or why it could not be searched for.
+pub(crate) type Found = Result<Arc<[Detection]>, Failure>;
+
+/// Searches for several kinds at the same time; results in the order of the kinds. None of them outlasts the deadline.
+pub(crate) async fn search(detectors: &dyn Detectors, image: &Arc<Image>, kinds: &[DetectionKind], deadline: Deadline) -> Vec<Found> {
+    let one = async |kind: &DetectionKind| deadline.bound("detection", detectors.detect(image, *kind, deadline)).await.flatten();
+    join_all(kinds.iter().map(one)).await
 }
 
 /// The models of the inference engine.

@@ -16,8 +16,8 @@ use crate::strategies;
 /// Used when a call names no strategy.
 pub const DEFAULT_STRATEGY: &str = "center_faces";
 
-/// Kept back for the centre crop, which takes microseconds.
-const CENTER_RESERVE: Duration = Duration::from_millis(5);
+/// Kept back for the centre crop: it takes microseconds, but a busy machine may take longer to come to it.
+const CENTER_RESERVE: Duration = Duration::from_millis(20);
 
 /// The largest strategy parameters, as JSON text, in bytes.
 pub const MAX_PARAMETERS: usize = 64 << 10;
