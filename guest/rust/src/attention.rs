@@ -115,7 +115,7 @@ impl MassProfile {
 
     /// Mass and moment before a place in pixels, as if the mass of a cell were spread evenly.
     fn up_to(&self, place: f64) -> (f64, f64) {
-        let cells = (place / self.cell()).clamp(0.0, (self.before.len() - 1) as f64);
+        let cells = (place / self.cell()).max(0.0).min((self.before.len() - 1) as f64);
         let index = cells.floor() as usize;
         let part = cells - index as f64;
         let at = |index: usize| self.before.get(index).copied().unwrap_or((self.total(), 0.0));

@@ -74,4 +74,4 @@ pub use strategy::{CropStrategy, Wanted};
 pub use window::{Axis, LargestWindow, Span};
 
 #[doc(hidden)]
-pub use {export::__private, serde, serde_json, wit_bindgen};
+pub use {export::__private, wit_bindgen};

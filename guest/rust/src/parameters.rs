@@ -1,5 +1,8 @@
 //! Parameters of a strategy: one declaration gives the struct, its defaults, and the JSON Schema that the host checks against.
 
+mod json;
+
+pub use self::json::Scalar;
 use crate::failure::Failure;
 
 /// What a caller may set. Implemented by [`parameters!`](crate::parameters!).
@@ -24,26 +27,48 @@ impl Parameters for NoParameters {
     }
 
     fn parse(json: &str) -> Result<Self, Failure> {
-        if is_empty_object(json) { Ok(Self) } else { Err(invalid(&"this strategy has no parameters")) }
+        let inside = json.trim().strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+        let empty = inside.is_some_and(|inside| inside.trim().is_empty());
+        if empty { Ok(Self) } else { Err(invalid("this strategy has no parameters")) }
     }
 }
 
 /// Types a parameter may have.
 #[doc(hidden)]
-pub trait ParameterType {
+pub trait ParameterType: Sized {
     const JSON_TYPE: &'static str;
+
+    /// The value, unless the scalar is of another type or out of range.
+    fn from_scalar(scalar: Scalar) -> Option<Self>;
 }
 
 impl ParameterType for f32 {
     const JSON_TYPE: &'static str = "number";
+
+    fn from_scalar(scalar: Scalar) -> Option<Self> {
+        let Scalar::Number(number) = scalar else { return None };
+        let single = number as Self;
+        single.is_finite().then_some(single)
+    }
 }
 
 impl ParameterType for u32 {
     const JSON_TYPE: &'static str = "integer";
+
+    fn from_scalar(scalar: Scalar) -> Option<Self> {
+        let Scalar::Number(number) = scalar else { return None };
+        // 3.0 is an integer to JSON Schema.
+        let whole = number.fract() == 0.0 && (0.0..=f64::from(Self::MAX)).contains(&number);
+        whole.then_some(number as Self)
+    }
 }
 
 impl ParameterType for bool {
     const JSON_TYPE: &'static str = "boolean";
+
+    fn from_scalar(scalar: Scalar) -> Option<Self> {
+        if let Scalar::Bool(value) = scalar { Some(value) } else { None }
+    }
 }
 
 /// Declares the parameters of a strategy: a struct with public fields of type `f32`, `u32` or `bool`, each with its default and,
@@ -75,8 +100,7 @@ macro_rules! parameters {
         }
     ) => {
         $(#[doc = $about])*
-        #[derive(Debug, Clone, Copy, PartialEq, $crate::serde::Deserialize)]
-        #[serde(crate = "::breakwater_guest::serde", default, deny_unknown_fields)]
+        #[derive(Debug, Clone, Copy, PartialEq)]
         $visibility struct $name {
             $($(#[doc = $doc])+ pub $field: $type),+
         }
@@ -101,7 +125,17 @@ macro_rules! parameters {
             }
 
             fn parse(json: &str) -> ::std::result::Result<Self, $crate::Failure> {
-                $crate::parameters::read(json)
+                let mut read = <Self as ::std::default::Default>::default();
+                $crate::parameters::read_members(json, |name, scalar| {
+                    match name {
+                        $(::std::stringify!($field) => {
+                            read.$field = <$type as $crate::parameters::ParameterType>::from_scalar(scalar)?;
+                        })+
+                        _ => return ::std::option::Option::None,
+                    }
+                    ::std::option::Option::Some(())
+                })?;
+                ::std::result::Result::Ok(read)
             }
         }
     };
@@ -144,24 +178,17 @@ pub fn object_schema(properties: &[Property]) -> String {
     schema
 }
 
+/// Hands each member of a flat object to `take`, which gives `None` for one it does not know or whose value does not fit.
 #[doc(hidden)]
-pub fn read<P: Default + serde::de::DeserializeOwned>(json: &str) -> Result<P, Failure> {
-    // Most requests carry none, and then no parser runs.
-    if is_empty_object(json) {
-        return Ok(P::default());
-    }
-    // A struct is read from an array as well, which no schema allows.
-    if !json.trim_start().starts_with('{') {
-        return Err(invalid(&"they are not an object"));
-    }
-    serde_json::from_str(json).map_err(|error| invalid(&error))
+pub fn read_members(json: &str, mut take: impl FnMut(&str, Scalar) -> Option<()>) -> Result<(), Failure> {
+    json::members(json, |name, scalar| match take(name, scalar) {
+        Some(()) => Ok(()),
+        None => Err(format!("{name} is not known or has a value that does not fit")),
+    })
+    .map_err(|reason| invalid(&reason))
 }
 
-fn is_empty_object(json: &str) -> bool {
-    json.trim().strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).is_some_and(|inside| inside.trim().is_empty())
-}
-
-fn invalid(reason: &dyn std::fmt::Display) -> Failure {
+fn invalid(reason: &str) -> Failure {
     Failure::invalid_request("crop.parameters-invalid", &format!("the strategy's parameters cannot be read: {reason}"))
 }
 

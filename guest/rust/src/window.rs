@@ -134,7 +134,7 @@ impl LargestWindow {
     #[must_use]
     pub fn clamp(&self, offset: f64) -> u32 {
         // A wish that is not a number becomes 0.
-        offset.round().clamp(0.0, f64::from(self.room())) as u32
+        within(offset.round(), 0.0, f64::from(self.room())) as u32
     }
 
     /// What the window covers of its axis at `offset`.
@@ -152,7 +152,7 @@ impl LargestWindow {
             Axis::Vertical => (bounds.y, bounds.height, self.image.height),
         };
         let (low, end) = (f64::from(low), f64::from(end));
-        Span { low: low.clamp(0.0, end), high: (low + f64::from(length)).clamp(0.0, end) }
+        Span { low: within(low, 0.0, end), high: within(low + f64::from(length), 0.0, end) }
     }
 
     /// The offsets at which the whole of `span` is inside the window; `None` when it is too long.
@@ -177,6 +177,11 @@ impl LargestWindow {
             Axis::Vertical => size.height,
         }
     }
+}
+
+/// `value` cut to `low..=high`. Unlike `clamp` it cannot panic, whose message alone would add 20 KB of float formatting to a component.
+fn within(value: f64, low: f64, high: f64) -> f64 {
+    value.max(low).min(high)
 }
 
 #[cfg(test)]

@@ -94,7 +94,7 @@ impl Candidate {
     fn new(image: Size, window: Size, largest: Size, subject: &Bounds, place: (f64, f64)) -> Self {
         let middle = subject.center();
         let offset = |middle: f32, window: u32, image: u32, place: f64| {
-            (f64::from(middle) - place * f64::from(window)).round().clamp(0.0, f64::from(image - window)) as u32
+            (f64::from(middle) - place * f64::from(window)).round().max(0.0).min(f64::from(image - window)) as u32
         };
         let x = offset(middle.x, window.width, image.width, place.0);
         let y = offset(middle.y, window.height, image.height, place.1);

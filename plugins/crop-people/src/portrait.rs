@@ -81,8 +81,8 @@ impl Head {
         // Foreshortened when the head is bowed, so the box has a say as well.
         let by_landmarks = (eyes.x - mouth.x).hypot(eyes.y - mouth.y) * HEADS_PER_EYES_TO_MOUTH;
         // Landmarks far from the box are not those of this face.
-        let height = by_landmarks.clamp(by_box * 0.7, by_box * 1.4);
-        let inside = Point { x: eyes.x.clamp(bounds.x, bounds.right()), y: eyes.y.clamp(bounds.y, bounds.bottom()) };
+        let height = by_landmarks.max(by_box * 0.7).min(by_box * 1.4);
+        let inside = Point { x: eyes.x.max(bounds.x).min(bounds.right()), y: eyes.y.max(bounds.y).min(bounds.bottom()) };
         Self { eyes: inside, height: height.max(1.0), face: bounds }
     }
 }
@@ -109,9 +109,9 @@ fn frame(image: Size, ratio: AspectRatio, head: &Head, parameters: &PortraitPara
 fn offset(wish: f32, window: u32, image: u32, (low, high): (f32, f32)) -> u32 {
     let room = image - window;
     let (first, last) = ((high - window as f32).ceil().max(0.0), low.floor().min(room as f32));
-    let wish = if first <= last { wish.round().clamp(first, last) } else { (low + high - window as f32) / 2.0 };
+    let wish = if first <= last { wish.round().max(first).min(last) } else { (low + high - window as f32) / 2.0 };
     // A wish that is not a number becomes 0.
-    (wish.clamp(0.0, room as f32) as u32).min(room)
+    (wish.max(0.0).min(room as f32) as u32).min(room)
 }
 
 #[cfg(test)]

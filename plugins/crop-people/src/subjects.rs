@@ -47,7 +47,7 @@ impl CropStrategy for Subjects {
         if subjects.is_empty() {
             return attention::plan(image, &window, attention::EDGE, reasons);
         }
-        subjects.sort_by(|a, b| b.weight.total_cmp(&a.weight));
+        subjects.sort_unstable_by(|a, b| b.weight.total_cmp(&a.weight));
         subjects.truncate(MOST);
 
         let total: f64 = subjects.iter().map(|subject| subject.weight).sum();

@@ -46,7 +46,7 @@ impl Faces {
     /// The `most` heaviest.
     pub(super) fn heaviest(&self, most: usize) -> Self {
         let mut faces = self.faces.clone();
-        faces.sort_by(|a, b| b.weight.total_cmp(&a.weight));
+        faces.sort_unstable_by(|a, b| b.weight.total_cmp(&a.weight));
         faces.truncate(most);
         Self { faces }
     }
@@ -106,7 +106,7 @@ pub(super) fn wish(window: &LargestWindow, faces: &Faces, parameters: &CenterFac
             let before = room(faces.outermost(|face| face.span.low));
             let (lowest, highest) = (group.high + after - length, group.low - before);
             // Where the margins do not fit on both sides, both give up the same share.
-            if lowest <= highest { centred.clamp(lowest, highest) } else { f64::midpoint(lowest, highest) }
+            if lowest <= highest { centred.max(lowest).min(highest) } else { f64::midpoint(lowest, highest) }
         }
         Axis::Vertical => {
             let air = faces.outermost(|face| face.top).map_or(0.0, |face| face.height * headroom);
@@ -114,5 +114,5 @@ pub(super) fn wish(window: &LargestWindow, faces: &Faces, parameters: &CenterFac
             centred.max(group.high + after - length).min(group.low - air)
         }
     };
-    wish.clamp(0.0, f64::from(window.room()))
+    wish.max(0.0).min(f64::from(window.room()))
 }
