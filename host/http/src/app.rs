@@ -128,7 +128,6 @@ pub fn openapi() -> OpenApi {
 }
 
 /// Every route, with everything around them.
-#[must_use]
 pub fn router(config: HttpConfig, state: AppState) -> Router {
     let (router, document) = routes().split_for_parts();
     // A document made of strings always serialises.

@@ -47,11 +47,9 @@ pub async fn run<T>(effect: OperationEffect, providers: Vec<Provider<'_, T>>, de
     let mut behind: Duration = providers.iter().map(|provider| provider.reserve).sum();
     let mut reasons = Vec::new();
     let mut last = None;
-    let mut attempts = 0;
-    for Provider { served_by, timeout, reserve, ask } in providers {
+    for (attempts, Provider { served_by, timeout, reserve, ask }) in (1..).zip(providers) {
         behind = behind.saturating_sub(reserve);
         let own = deadline.reserving(behind).tightened(timeout);
-        attempts += 1;
         let failure = match attempt(&served_by, own, ask, effect).await {
             Ok(value) => return Ok(Outcome { value, served_by, reasons, attempts, elapsed: started.elapsed() }),
             Err(failure) => failure.from_origin(served_by.label()),

@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn detectors_never_see_less_than_they_can_use() {
-        assert!(crate::source::ANALYSIS_EDGE >= breakwater_inference::yunet::MAX_EDGE);
+        const { assert!(crate::source::ANALYSIS_EDGE >= breakwater_inference::yunet::MAX_EDGE) };
     }
 
     #[test]
@@ -186,7 +186,7 @@ mod tests {
         use DetectionKind::{Face, Person};
         let faces: Arc<[Detection]> = [detection(Face, 0.9), detection(Face, 0.4)].into();
         let people: Arc<[Detection]> = [detection(Person, 0.95), detection(Person, 0.5)].into();
-        let merged = merge(&[Face, Person], vec![Ok(faces), Ok(people)], 0.5, &FakeDetectors::default()).unwrap();
+        let merged = merge(&[Face, Person], vec![Ok(faces), Ok(people)], 0.5, &FakeDetectors).unwrap();
         let confidences: Vec<_> = merged.detections.iter().map(|found| found.confidence).collect();
         assert_eq!(confidences, [0.95, 0.9, 0.5]);
         assert!(merged.reasons.is_empty());
@@ -197,10 +197,10 @@ mod tests {
         use DetectionKind::{Face, Person};
         let down = || Err(Failure::new(breakwater_core::FailureKind::Unavailable, "detector.unavailable", "down"));
         let faces: Arc<[Detection]> = [detection(Face, 0.9)].into();
-        let merged = merge(&[Face, Person], vec![Ok(faces), down()], 0.5, &FakeDetectors::default()).unwrap();
+        let merged = merge(&[Face, Person], vec![Ok(faces), down()], 0.5, &FakeDetectors).unwrap();
         assert_eq!((merged.kinds, merged.detections.len()), (vec![Face], 1));
         assert_eq!((merged.reasons[0].provider.as_str(), merged.reasons[0].code.as_str()), ("model:fake-person", "detector.unavailable"));
-        let failure = merge(&[Face, Person], vec![down(), down()], 0.5, &FakeDetectors::default()).err().unwrap();
+        let failure = merge(&[Face, Person], vec![down(), down()], 0.5, &FakeDetectors).err().unwrap();
         assert_eq!(failure.code, "detector.unavailable");
     }
 }

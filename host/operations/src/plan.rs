@@ -182,7 +182,7 @@ mod tests {
     #[test]
     fn detections_no_detector_could_give_are_refused_with_their_place() {
         let good = detection(DetectionKind::Face, 0.9);
-        assert!(check_detections(&[good.clone()]).is_ok());
+        assert!(check_detections(std::slice::from_ref(&good)).is_ok());
         let mut infinite = good.clone();
         infinite.bounds.x = f32::INFINITY;
         let mut sure = good.clone();

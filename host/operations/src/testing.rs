@@ -17,7 +17,7 @@ pub(crate) fn detection(kind: DetectionKind, confidence: f32) -> Detection {
 }
 
 /// Detectors that find one thing of every kind.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct FakeDetectors;
 
 impl Detect for FakeDetectors {

@@ -105,8 +105,8 @@ mod tests {
         std::os::unix::fs::symlink("/etc", root.path().join("etc")).unwrap();
         std::os::unix::fs::symlink("../../..", root.path().join("a/up")).unwrap();
         let folder = open_root(root.path()).unwrap();
-        let ways: [fn(&OwnedFd, &str, OFlags) -> Result<OwnedFd, Errno>; 2] = [open_beneath, open_by_steps];
-        for open in ways {
+        type Open = fn(&OwnedFd, &str, OFlags) -> Result<OwnedFd, Errno>;
+        for open in [open_beneath as Open, open_by_steps] {
             assert!(open(&folder, "a/inside", OFlags::RDONLY).is_ok());
             assert_eq!(open(&folder, "a/missing", OFlags::RDONLY).unwrap_err(), Errno::NOENT);
             for path in ["etc/passwd", "a/up/etc/passwd", "a/../../../etc/passwd"] {
