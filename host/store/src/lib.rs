@@ -1,1 +1,11 @@
-//! Durable records: SQLite by default.
+//! Durable records: what must survive a restart, in one SQLite file by default.
+//!
+//! The crates that own the data say what they need as a trait; this crate implements those traits. Every implementation of a trait
+//! passes the same conformance suite.
+
+#![forbid(unsafe_code)]
+
+mod plugins;
+mod sqlite;
+
+pub use sqlite::{SqliteStore, StoreError};

@@ -1,0 +1,118 @@
+//! What a plugin may ask for, and what the operator lets it have.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::plugin_id::PluginId;
+
+/// A group of host functions that is linked as a whole or not at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Capability {
+    /// Byte strings held by the host: `breakwater:plugin/blobs`.
+    Blobs,
+    /// The plugin's settings: `wasi:config/store`.
+    Config,
+    /// Pictures, maps and detections: `breakwater:plugin/imaging`.
+    Imaging,
+    /// Log lines: `wasi:logging/logging`. Always granted; naming it changes nothing.
+    Logging,
+}
+
+/// Text that names no capability.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("capabilities are blobs, config, imaging and logging; got {0:?}")]
+pub struct UnknownCapability(String);
+
+impl Capability {
+    /// Every capability.
+    pub const ALL: [Self; 4] = [Self::Blobs, Self::Config, Self::Imaging, Self::Logging];
+
+    /// As manifests write it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Blobs => "blobs",
+            Self::Config => "config",
+            Self::Imaging => "imaging",
+            Self::Logging => "logging",
+        }
+    }
+
+    /// The capability that a WIT interface belongs to, whatever its version. `None` for what needs no grant.
+    pub(crate) fn of_interface(interface: &str) -> Option<Self> {
+        match interface.split('@').next()? {
+            "breakwater:plugin/blobs" => Some(Self::Blobs),
+            "breakwater:plugin/imaging" => Some(Self::Imaging),
+            "wasi:config/store" => Some(Self::Config),
+            "wasi:logging/logging" => Some(Self::Logging),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Capability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Capability {
+    type Err = UnknownCapability;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let found = Self::ALL.into_iter().find(|capability| capability.name() == text);
+        found.ok_or_else(|| UnknownCapability(text.chars().take(40).collect()))
+    }
+}
+
+/// What the operator grants: to every plugin, and instead of that to plugins named one by one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grants {
+    /// For plugins without an entry of their own.
+    pub default: BTreeSet<Capability>,
+    /// For these plugins, instead of the default.
+    pub plugins: BTreeMap<PluginId, BTreeSet<Capability>>,
+}
+
+impl Default for Grants {
+    /// Everything this contract knows: none of it reaches outside the host.
+    fn default() -> Self {
+        Self { default: Capability::ALL.into(), plugins: BTreeMap::new() }
+    }
+}
+
+impl Grants {
+    /// What the operator lets this plugin have.
+    #[must_use]
+    pub fn of(&self, id: &PluginId) -> &BTreeSet<Capability> {
+        self.plugins.get(id).unwrap_or(&self.default)
+    }
+
+    /// What this plugin gets: what it asks for and the operator grants, and logging.
+    #[must_use]
+    pub fn effective(&self, id: &PluginId, asked: &BTreeSet<Capability>) -> BTreeSet<Capability> {
+        let mut granted: BTreeSet<_> = self.of(id).intersection(asked).copied().collect();
+        granted.insert(Capability::Logging);
+        granted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plugin_gets_what_it_asks_for_and_the_operator_grants() {
+        let id: PluginId = "crop".parse().unwrap();
+        let other: PluginId = "other".parse().unwrap();
+        let grants = Grants { plugins: [(id.clone(), [Capability::Imaging].into())].into(), ..Grants::default() };
+        let asked = [Capability::Imaging, Capability::Blobs].into();
+        assert_eq!(grants.effective(&id, &asked), [Capability::Imaging, Capability::Logging].into());
+        assert_eq!(grants.effective(&other, &asked), [Capability::Blobs, Capability::Imaging, Capability::Logging].into());
+        assert_eq!(grants.effective(&other, &BTreeSet::new()), [Capability::Logging].into());
+    }
+}

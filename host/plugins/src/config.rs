@@ -1,0 +1,145 @@
+//! Settings of the runtime.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use breakwater_resilience::BreakerConfig;
+use serde::{Deserialize, Serialize};
+
+use crate::capability::Grants;
+use crate::compile::Compiler;
+use crate::plugin_id::PluginId;
+
+const MIB: usize = 1 << 20;
+
+/// What one call of a guest may use. A manifest can only tighten these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuestLimits {
+    /// Bytes of all linear memories together. `plugin.memory`
+    pub memory_bytes: usize,
+    /// Elements of each table. `plugin.table`
+    pub table_elements: usize,
+    /// Time the guest's own code may run, waiting in the host not counted; resolution is [`RuntimeConfig::tick`]. `plugin.cpu-time`
+    pub cpu: Duration,
+    /// Time from the start of the call to its end. `plugin.timeout`
+    pub timeout: Duration,
+    /// Calls of capability functions. `plugin.host-calls`
+    pub host_calls: u32,
+    /// Bytes that one host call may take from the guest, and that a guest may return. `plugin.host-bytes`, `plugin.output-too-large`
+    pub host_call_bytes: usize,
+    /// Bytes that all host calls together may pass in either direction. `plugin.host-bytes`
+    pub host_bytes: u64,
+}
+
+impl Default for GuestLimits {
+    /// 64 MiB, 10 000 elements, 500 ms of processor, 5 s, 1000 host calls of at most 1 MiB, 32 MiB in total.
+    fn default() -> Self {
+        Self {
+            memory_bytes: 64 * MIB,
+            table_elements: 10_000,
+            cpu: Duration::from_millis(500),
+            timeout: Duration::from_secs(5),
+            host_calls: 1000,
+            host_call_bytes: MIB,
+            host_bytes: 32 * MIB as u64,
+        }
+    }
+}
+
+/// How many guests may run at once and what is reserved for them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolConfig {
+    /// Calls of guests at once, over all plugins. The instance pool has a few places more, for deployments.
+    pub max_concurrent: usize,
+    /// Calls of one generation at once, so that a slow plugin cannot starve the others.
+    pub max_concurrent_per_generation: usize,
+    /// Calls that may wait for a place, over all plugins; more are refused with `plugin.overloaded`.
+    pub max_queue: usize,
+    /// Bytes of a guest's stack of WebAssembly frames. `plugin.stack`
+    pub stack_bytes: usize,
+    /// Bytes of each linear memory that are zeroed instead of given back between calls. At most [`PoolConfig::MAX_KEEP_RESIDENT`].
+    pub linear_memory_keep_resident: usize,
+}
+
+impl PoolConfig {
+    /// More than this kept resident costs more time per call than it saves.
+    pub const MAX_KEEP_RESIDENT: usize = 64 << 10;
+}
+
+impl Default for PoolConfig {
+    /// 64 calls at once, 48 of one generation, 256 waiting, 512 KiB of stack, nothing kept resident.
+    fn default() -> Self {
+        Self {
+            max_concurrent: 64,
+            max_concurrent_per_generation: 48,
+            max_queue: 256,
+            stack_bytes: 512 << 10,
+            linear_memory_keep_resident: 0,
+        }
+    }
+}
+
+/// What compiling one component may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CompileLimits {
+    /// Size of the component, in bytes.
+    pub component_bytes: usize,
+    /// Address space of the compiling process, in bytes.
+    pub memory_bytes: u64,
+    /// Time until the compiling process is ended.
+    pub timeout: Duration,
+}
+
+impl Default for CompileLimits {
+    /// 32 MiB, 4 GiB, 60 s.
+    fn default() -> Self {
+        Self { component_bytes: 32 * MIB, memory_bytes: 4 << 30, timeout: Duration::from_secs(60) }
+    }
+}
+
+/// Settings of the runtime, fixed when the catalogue opens.
+#[derive(Debug, Clone)]
+pub struct RuntimeConfig {
+    /// Of each call.
+    pub limits: GuestLimits,
+    /// Of all calls together.
+    pub pool: PoolConfig,
+    /// How often guests are interrupted so that others run, and the unit in which their processor time is counted.
+    pub tick: Duration,
+    /// Where components are compiled.
+    pub compiler: Compiler,
+    /// Of compiling.
+    pub compile_limits: CompileLimits,
+    /// Private folder of compiled components; made with mode 0700 when absent.
+    pub cache_dir: PathBuf,
+    /// What plugins may have.
+    pub grants: Grants,
+    /// Who wins when several plugins offer one strategy: the one named earlier. Plugins not named may not share names.
+    pub order: Vec<PluginId>,
+    /// Generations kept per plugin, the active one included; at least 1.
+    pub kept_generations: usize,
+    /// Of each generation's breaker.
+    pub breaker: BreakerConfig,
+    /// Of images that guests open.
+    pub image_limits: breakwater_vision::Limits,
+}
+
+impl RuntimeConfig {
+    /// Defaults with a folder for compiled components and a compiler.
+    #[must_use]
+    pub fn new(cache_dir: PathBuf, compiler: Compiler) -> Self {
+        Self {
+            limits: GuestLimits::default(),
+            pool: PoolConfig::default(),
+            tick: Duration::from_millis(1),
+            compiler,
+            compile_limits: CompileLimits::default(),
+            cache_dir,
+            grants: Grants::default(),
+            order: Vec::new(),
+            kept_generations: 10,
+            breaker: BreakerConfig::default(),
+            image_limits: breakwater_vision::Limits::default(),
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! The SQLite file: opening, migrations, durability.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use breakwater_core::{Failure, FailureKind};
+use sqlx::migrate::Migrator;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+
+/// How long a writer waits for another before it gives up.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// One writer at a time is all SQLite has; readers are few.
+const MAX_CONNECTIONS: u32 = 4;
+
+/// An open database. Clones share one pool of connections.
+#[derive(Debug, Clone)]
+pub struct SqliteStore {
+    pub(crate) pool: SqlitePool,
+}
+
+/// Why the database could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The file could not be made or opened.
+    #[error("the database could not be opened")]
+    Open(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The schema could not be brought up to date; it may be that of a newer version of this program.
+    #[error("the database's schema could not be brought up to date")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+}
+
+impl StoreError {
+    /// The stable code of this error.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Open(_) => "store.open",
+            Self::Migrate(_) => "store.migrate",
+        }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::new(FailureKind::Unavailable, error.code(), error.to_string()).caused_by(error)
+    }
+}
+
+impl SqliteStore {
+    /// Opens the database in `file`, making it when it is absent (readable by this user only), and brings its schema up to date.
+    ///
+    /// Writes are in the write-ahead log and synced before they are answered.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be used or its schema is not one that can be brought up to date.
+    pub async fn open(file: &Path) -> Result<Self, StoreError> {
+        let made = OpenOptions::new().create(true).append(true).mode(0o600).open(file);
+        made.map_err(|error| StoreError::Open(error.into()))?;
+        let options = SqliteConnectOptions::new()
+            .filename(file)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(BUSY_TIMEOUT)
+            .foreign_keys(true);
+        let pool = SqlitePoolOptions::new().max_connections(MAX_CONNECTIONS).connect_with(options).await;
+        let pool = pool.map_err(|error| StoreError::Open(error.into()))?;
+        MIGRATIONS.run(&pool).await?;
+        Ok(Self { pool })
+    }
+
+    /// Closes every connection, so that the write-ahead log is merged into the file.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}
