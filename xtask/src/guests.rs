@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use wit_component::ComponentEncoder;
 
@@ -26,7 +27,34 @@ pub(crate) struct BuiltPlugin {
 #[derive(Deserialize)]
 struct Manifest {
     id: String,
+    #[serde(default = "default_component")]
     component: String,
+}
+
+fn default_component() -> String {
+    "component.wasm".to_owned()
+}
+
+impl Manifest {
+    fn read(folder: &Path) -> Result<Self> {
+        read_toml(&folder.join("plugin.toml"))
+    }
+}
+
+/// The package of a plugin that is no member of our workspaces.
+#[derive(Deserialize)]
+struct Package {
+    package: PackageName,
+}
+
+#[derive(Deserialize)]
+struct PackageName {
+    name: String,
+}
+
+fn read_toml<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    toml::from_str(&text).with_context(|| path.display().to_string())
 }
 
 /// A workspace's members, as its Cargo.toml lists them.
@@ -50,8 +78,7 @@ pub(crate) fn build_plugins(root: &Path) -> Result<Vec<BuiltPlugin>> {
     let sources: Vec<PathBuf> = build.members()?.into_iter().map(|name| build.workspace.join(name)).collect();
     let mut built = Vec::new();
     for source in sources.iter().filter(|source| source.join("plugin.toml").exists()) {
-        let path = source.join("plugin.toml");
-        let manifest: Manifest = toml::from_str(&fs::read_to_string(&path)?).with_context(|| path.display().to_string())?;
+        let manifest = Manifest::read(source)?;
         let plugin = BuiltPlugin { folder: build.output.join(&manifest.id), id: manifest.id };
         built.push((plugin, source, manifest.component));
     }
@@ -69,6 +96,19 @@ pub(crate) fn build_plugins(root: &Path) -> Result<Vec<BuiltPlugin>> {
         build.remember()?;
     }
     Ok(built.into_iter().map(|(plugin, ..)| plugin).collect())
+}
+
+/// Builds a plugin of somebody's own, where it lies: its plugin.toml says where the component goes.
+///
+/// # Errors
+/// When it does not compile, is no component of its world, or cannot be written.
+pub(crate) fn build_plugin(root: &Path, folder: &Path) -> Result<()> {
+    let manifest = Manifest::read(folder)?;
+    let cargo: Package = read_toml(&folder.join("Cargo.toml"))?;
+    // Beside ours, so that the standard library and the SDK are compiled once for all.
+    let target = target_folder(root).join("wasm");
+    command::run(&mut WasmToolchain::find()?.build(folder, &target))?;
+    write_if_changed(&folder.join(manifest.component), &component(&target, &cargo.package.name)?)
 }
 
 /// Builds the components of tests/guests, and returns the folder that holds them as `NAME.wasm`: one for each member that is a
@@ -108,7 +148,7 @@ struct Build {
 
 impl Build {
     fn new(root: &Path, workspace: &str, output: &str) -> Result<Self> {
-        let target = root.join(env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()));
+        let target = target_folder(root);
         let output = target.join(output);
         fs::create_dir_all(&output)?;
         let toolchain = WasmToolchain::find()?;
@@ -122,23 +162,17 @@ impl Build {
     }
 
     fn members(&self) -> Result<Vec<String>> {
-        let path = self.workspace.join("Cargo.toml");
-        let cargo: CargoToml = toml::from_str(&fs::read_to_string(&path)?).with_context(|| path.display().to_string())?;
+        let cargo: CargoToml = read_toml(&self.workspace.join("Cargo.toml"))?;
         Ok(cargo.workspace.members)
     }
 
     fn compile(&self) -> Result<()> {
-        command::run(&mut self.toolchain.build(&self.workspace, &self.target))
+        command::run(self.toolchain.build(&self.workspace, &self.target).arg("--locked"))
             .with_context(|| format!("guests of {} in {}", self.workspace.display(), self.root.display()))
     }
 
-    /// The module that cargo built, encoded as the component that its bindings describe.
     fn component(&self, package: &str) -> Result<Vec<u8>> {
-        let path = WasmToolchain::module(&self.target, package);
-        let module =
-            fs::read(&path).with_context(|| format!("{package} left no module at {}: is its crate-type cdylib?", path.display()))?;
-        let encode = || ComponentEncoder::default().validate(true).module(&module)?.encode();
-        encode().with_context(|| format!("{package} cannot be made a component"))
+        component(&self.target, package)
     }
 
     /// Whether the results were made from the sources as they are now.
@@ -165,6 +199,18 @@ impl Build {
         }
         Ok(())
     }
+}
+
+fn target_folder(root: &Path) -> PathBuf {
+    root.join(env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
+}
+
+/// The module that cargo built, encoded as the component that its bindings describe.
+fn component(target: &Path, package: &str) -> Result<Vec<u8>> {
+    let path = WasmToolchain::module(target, package);
+    let module = fs::read(&path).with_context(|| format!("{package} left no module at {}: is its crate-type cdylib?", path.display()))?;
+    let encode = || ComponentEncoder::default().validate(true).module(&module)?.encode();
+    encode().with_context(|| format!("{package} cannot be made a component"))
 }
 
 /// The files below `folder` in order of their names, without what cargo builds.

@@ -42,8 +42,11 @@ enum Task {
         /// Only tests whose name contains this text
         filter: Option<String>,
     },
-    /// Builds the plugins in plugins/ into components
-    BuildPlugins,
+    /// Builds the plugins in plugins/ into components, or one of your own in its folder
+    BuildPlugins {
+        /// A folder with Cargo.toml and plugin.toml; the component is written to where its plugin.toml says
+        folder: Option<PathBuf>,
+    },
     /// Writes docs/openapi.json from the binary
     Openapi {
         /// Fail when the file is out of date instead of writing it
@@ -64,7 +67,8 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Demo(options) => demo::run(&workspace, &options),
         Task::Serve { arguments } => serve::run(&workspace, &arguments),
         Task::Test { filter } => suites::run(&workspace, filter.as_deref()),
-        Task::BuildPlugins => build_plugins(&workspace),
+        Task::BuildPlugins { folder: None } => build_plugins(&workspace),
+        Task::BuildPlugins { folder: Some(folder) } => guests::build_plugin(workspace.root(), &folder).map(|()| ExitCode::SUCCESS),
         Task::Openapi { check } => openapi::run(&workspace, check),
         Task::Tidy { root } => tidy::run(root.as_deref().unwrap_or(workspace.root())),
     }

@@ -82,7 +82,7 @@ impl WasmToolchain {
         };
         let mut cargo = clean(Command::new(program));
         cargo.current_dir(folder).env("CARGO_TARGET_DIR", target_dir);
-        cargo.args(["build", "--release", "--locked", "--target", TARGET]);
+        cargo.args(["build", "--release", "--target", TARGET]);
         if let Self::Debian { linker } = self {
             // Building the standard library is not stable, and Debian's compiler is a stable one.
             cargo.env("RUSTC_BOOTSTRAP", "1").env("RUSTC", "/usr/bin/rustc");

@@ -73,12 +73,7 @@ pub mod __private {
     }
 
     pub fn describe<S: CropStrategy>() -> Strategy {
-        Strategy {
-            name: S::NAME.to_owned(),
-            summary: S::SUMMARY.to_owned(),
-            parameters: S::Parameters::schema(),
-            needs: S::NEEDS.to_vec(),
-        }
+        Strategy { name: S::NAME.to_owned(), summary: S::SUMMARY.to_owned(), parameters: S::Parameters::schema(), needs: S::NEEDS.to_vec() }
     }
 
     pub fn plan<S: CropStrategy>(call: CallContext, image: &Image, given: Vec<Detection>, request: Request) -> Result<CropPlan, Failure> {

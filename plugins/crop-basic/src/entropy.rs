@@ -147,10 +147,8 @@ mod tests {
     fn a_sliding_window_counts_what_counting_afresh_does() {
         let lines: Vec<Histogram> = (0..20_u32).map(|line| std::array::from_fn(|level| (line * 7 + level as u32 * 3) % 11)).collect();
         for held in [1, 3, 20] {
-            let fresh: Vec<f32> = lines
-                .windows(held)
-                .map(|part| entropy(&std::array::from_fn(|level| part.iter().map(|line| line[level]).sum())))
-                .collect();
+            let fresh: Vec<f32> =
+                lines.windows(held).map(|part| entropy(&std::array::from_fn(|level| part.iter().map(|line| line[level]).sum()))).collect();
             assert_eq!(sliding_entropy(&lines, held), fresh);
         }
     }

@@ -127,8 +127,8 @@ impl Candidate {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use breakwater_guest::testing::{FakeImage, face, subject};
     use breakwater_guest::AspectRatio;
+    use breakwater_guest::testing::{FakeImage, face, subject};
 
     const SQUARE: AspectRatio = AspectRatio { width: 1, height: 1 };
 
@@ -162,7 +162,8 @@ mod tests {
     #[test]
     fn faces_win_over_people_and_people_over_saliency() {
         let person = subject(Kind::Person, "person", Bounds { x: 700.0, y: 100.0, width: 100.0, height: 400.0 }, 0.9);
-        let base = || FakeImage::new(Size { width: 900, height: 600 }).with_saliency(|x, y| (0.2 - (x - 0.1).hypot(y - 0.5)).max(0.0) as f32);
+        let base =
+            || FakeImage::new(Size { width: 900, height: 600 }).with_saliency(|x, y| (0.2 - (x - 0.1).hypot(y - 0.5)).max(0.0) as f32);
         let term = |image: FakeImage| plan(&image, 0.8).terms.last().unwrap().name.clone();
         assert_eq!(term(base()), "subject_is_salient");
         assert_eq!(term(base().with_detections(vec![person.clone()])), "subject_is_a_person");

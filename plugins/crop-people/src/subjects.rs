@@ -128,7 +128,8 @@ mod tests {
 
     #[test]
     fn people_count_as_much_as_they_are_told_to() {
-        let image = FakeImage::new(Size { width: 900, height: 300 }).with_detections(vec![person(0.0, 200.0, 0.9), thing(650.0, 200.0, 0.9)]);
+        let image =
+            FakeImage::new(Size { width: 900, height: 300 }).with_detections(vec![person(0.0, 200.0, 0.9), thing(650.0, 200.0, 0.9)]);
         let x = |people| {
             let wanted = Wanted::new(AspectRatio { width: 1, height: 1 }, SubjectsParameters { people, ..SubjectsParameters::default() });
             Subjects::plan(&image, &wanted).unwrap().crop.x

@@ -116,9 +116,20 @@ mod tests {
 
     #[test]
     fn what_is_no_flat_object_is_refused() {
-        for wrong in
-            ["", "{", "[]", "{}x", "{,}", r#"{"a"}"#, r#"{"a":}"#, r#"{"a":1,}"#, r#"{"a":1 "b":2}"#, r#"{"a":null}"#, r#"{"a":"b"}"#, r#"{"a":[1]}"#]
-        {
+        for wrong in [
+            "",
+            "{",
+            "[]",
+            "{}x",
+            "{,}",
+            r#"{"a"}"#,
+            r#"{"a":}"#,
+            r#"{"a":1,}"#,
+            r#"{"a":1 "b":2}"#,
+            r#"{"a":null}"#,
+            r#"{"a":"b"}"#,
+            r#"{"a":[1]}"#,
+        ] {
             assert!(read(wrong).is_err(), "{wrong}");
         }
     }
