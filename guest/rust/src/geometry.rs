@@ -117,7 +117,7 @@ impl AspectRatio {
     #[must_use]
     pub fn scaled_in(self, size: Size, height: f64) -> Size {
         let largest = self.largest_in(size);
-        if !(height < f64::from(largest.height)) {
+        if height.is_nan() || height >= f64::from(largest.height) {
             return largest;
         }
         // The edge with more parts is rounded first: then the other one is at most half a pixel off.
