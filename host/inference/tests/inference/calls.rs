@@ -98,18 +98,22 @@ async fn a_call_whose_deadline_passes_in_the_queue_never_runs() {
 }
 
 #[tokio::test]
-async fn an_inference_that_exceeds_its_own_budget_is_a_timeout_for_every_caller() {
-    let (inference, engine) = start(cpu(Poison::Error), InferenceConfig { budget: Duration::from_millis(30), ..config() });
+async fn an_inference_past_its_own_budget_is_a_timeout_and_does_not_run() {
+    let budget = Duration::from_millis(50);
+    let (inference, engine) = start(cpu(Poison::Error), InferenceConfig { budget, ..config() });
     engine.close_gate();
-    let first = call(&inference, &cut(1, 64), DetectionKind::Face, soon());
+    let running = call(&inference, &cut(1, 64), DetectionKind::Face, soon());
     until("the first run", || engine.running() == 1).await;
-    let second = call(&inference, &cut(2, 64), DetectionKind::Face, soon());
+    let queued = call(&inference, &cut(2, 64), DetectionKind::Face, soon());
     until("the second call waits", || yunet(&inference).queue_depth == 1).await;
-    tokio::time::sleep(Duration::from_millis(40)).await;
+    let over = Deadline::after(budget);
+    until("both budgets are spent", || over.has_passed()).await;
     engine.open_gate();
-    first.await.unwrap().unwrap();
-    assert_eq!(second.await.unwrap().unwrap_err().code, "call.deadline");
-    assert_eq!(yunet(&inference).abandoned, 1);
+    // Both callers would have waited longer.
+    for call in [running, queued] {
+        assert_eq!(call.await.unwrap().unwrap_err().code, "call.deadline");
+    }
+    assert_eq!((yunet(&inference).abandoned, engine.batches()), (1, vec![1]));
 }
 
 #[tokio::test]

@@ -45,17 +45,42 @@ fn config() -> InferenceConfig {
     InferenceConfig { device: DevicePreference::Gpu, allow_software: true, ..InferenceConfig::default() }
 }
 
-#[test]
-fn networks_on_wgpu_equal_the_reference() {
-    if !is_child() {
-        return run_child("gpu::networks_on_wgpu_equal_the_reference");
+/// The first adapter, whatever it is; none is said loudly.
+fn engine() -> Option<BurnEngine> {
+    let adapter = adapters().into_iter().next();
+    if adapter.is_none() {
+        println!("{NO_ADAPTER}");
     }
-    let Some(adapter) = adapters().into_iter().next() else { return println!("{NO_ADAPTER}") };
-    let engine = BurnEngine::gpu(adapter.open().unwrap(), adapter.label());
-    for model in Model::ALL {
-        let start = Instant::now();
-        check(&engine, model, 1);
-        println!("{} took {:?}", model.name(), start.elapsed());
+    adapter.map(|adapter| BurnEngine::gpu(adapter.open().unwrap(), adapter.label()))
+}
+
+#[test]
+fn layers_on_wgpu_equal_the_cpu() {
+    if !is_child() {
+        return run_child("gpu::layers_on_wgpu_equal_the_cpu");
+    }
+    if let Some(engine) = engine() {
+        crate::layers::check(&engine);
+    }
+}
+
+#[test]
+fn yunet_on_wgpu_equals_the_reference() {
+    if !is_child() {
+        return run_child("gpu::yunet_on_wgpu_equals_the_reference");
+    }
+    if let Some(engine) = engine() {
+        check(&engine, Model::YuNet, 1);
+    }
+}
+
+#[test]
+fn nanodet_on_wgpu_equals_the_reference() {
+    if !is_child() {
+        return run_child("gpu::nanodet_on_wgpu_equals_the_reference");
+    }
+    if let Some(engine) = engine() {
+        check(&engine, Model::NanoDet, 1);
     }
 }
 

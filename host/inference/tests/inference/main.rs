@@ -11,6 +11,8 @@ mod golden;
 #[cfg(test)]
 mod gpu;
 #[cfg(test)]
+mod layers;
+#[cfg(test)]
 mod photographs;
 #[cfg(test)]
 mod pictures;
