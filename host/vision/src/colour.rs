@@ -83,6 +83,15 @@ pub(crate) fn grey_table(icc: Option<&[u8]>) -> Option<[u8; 256]> {
     Some(table)
 }
 
+/// Converts RGBA pixels that are grey from a grey profile to sRGB.
+pub(crate) fn grey_to_srgb(raster: &mut Raster, icc: Option<&[u8]>) {
+    let Some(table) = grey_table(icc) else { return };
+    for [red, green, blue, _] in raster.pixels_mut().as_chunks_mut::<4>().0 {
+        let level = table.get(usize::from(*red)).copied().unwrap_or(*red);
+        (*red, *green, *blue) = (level, level, level);
+    }
+}
+
 /// One row of CMYK (255 is full ink) to RGBA: through the profile where there is one, else by the naive formula
 /// `R = (255 - C) * (255 - K) / 255`, which is what browsers without a profile do.
 pub(crate) struct CmykToRgb(Option<std::sync::Arc<moxcms::Transform8BitExecutor>>);
@@ -121,8 +130,8 @@ mod tests {
     #[test]
     fn display_p3_becomes_the_srgb_values_of_the_same_colour() {
         let icc = ColorProfile::new_display_p3().encode().unwrap();
-        // Computed from the primaries of both spaces: P3 (200, 100, 50) is sRGB (214, 96, 33); P3 grey is sRGB grey.
-        for (p3, srgb) in [([200, 100, 50], [214, 96, 33]), ([128, 128, 128], [128, 128, 128]), ([0, 255, 0], [0, 255, 0])] {
+        // Computed from the primaries of both spaces: P3 (200, 100, 50) is sRGB (215, 93, 31); P3 grey is sRGB grey.
+        for (p3, srgb) in [([200, 100, 50], [215, 93, 31]), ([128, 128, 128], [128, 128, 128]), ([0, 255, 0], [0, 255, 0])] {
             let mut raster = pixel([p3[0], p3[1], p3[2], 9]);
             rgb_to_srgb(&mut raster, Some(&icc));
             let got = raster.pixels();

@@ -6,7 +6,7 @@ mod jpeg;
 mod png;
 mod webp;
 
-use breakwater_core::Size;
+use breakwater_core::{Rect, Size};
 use image::{ColorType, ImageDecoder, ImageError};
 
 use crate::header::Header;
@@ -14,21 +14,49 @@ use crate::limits::Clock;
 use crate::raster::Raster;
 use crate::{Format, VisionError};
 
-/// Decodes what `header` was read from. With `at_least`, in upright pixels, the raster may be at a reduced scale as long as neither
-/// edge is shorter than that.
-pub(crate) fn decode(bytes: &[u8], header: &Header, at_least: Option<Size>, clock: Clock) -> Result<Raster, VisionError> {
+/// What of an image is wanted, in upright pixels of the original.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Wanted {
+    /// The raster may be at a reduced scale as long as the whole picture would be no smaller than this.
+    pub(crate) at_least: Option<Size>,
+    /// What lies outside may be left out.
+    pub(crate) area: Option<Rect>,
+}
+
+/// Part of an image: the pixels in `area` of the picture at size `whole`.
+pub(crate) struct Piece {
+    pub(crate) raster: Raster,
+    pub(crate) area: Rect,
+    pub(crate) whole: Size,
+}
+
+impl Piece {
+    fn whole(raster: Raster) -> Self {
+        Self { area: raster.size().rect(), whole: raster.size(), raster }
+    }
+}
+
+/// Decodes what `header` was read from. Only JPEG makes use of what need not be there.
+pub(crate) fn decode(bytes: &[u8], header: &Header, wanted: Wanted, clock: Clock) -> Result<Piece, VisionError> {
     clock.check()?;
+    let orientation = header.orientation;
     let stored = match header.format {
-        Format::Jpeg => jpeg::decode(bytes, at_least.map(|size| header.orientation.turned(size)))?,
-        Format::Png => png::decode(bytes, header, clock)?,
-        Format::WebP => webp::decode(bytes, header)?,
-        Format::Avif => avif::decode(bytes, header)?,
-        Format::Gif => gif::decode(bytes, header, clock)?,
+        Format::Jpeg => {
+            let at_least = wanted.at_least.map(|size| orientation.turned(size));
+            let area = wanted.area.map(|area| orientation.stored_rect(area, header.stored));
+            jpeg::decode(bytes, Wanted { at_least, area }, clock)?
+        }
+        Format::Png => Piece::whole(png::decode(bytes, header, clock)?),
+        Format::WebP => Piece::whole(webp::decode(bytes, header, clock)?),
+        Format::Avif => Piece::whole(avif::decode(bytes, header)?),
+        Format::Gif => Piece::whole(gif::decode(bytes, header, clock)?),
     };
     clock.check()?;
-    let upright = header.orientation.apply(stored);
+    let whole = orientation.turned(stored.whole);
+    let area = orientation.inverse().stored_rect(stored.area, whole);
+    let raster = orientation.apply(stored.raster);
     clock.check()?;
-    Ok(upright)
+    Ok(Piece { raster, area, whole })
 }
 
 /// What a decoder of the `image` crate gave, as a raster; 16 bits become 8.
@@ -38,7 +66,7 @@ struct Pixels {
 }
 
 /// Runs a decoder whose size has been held against the limits; its own allocations may reach four times the picture.
-fn run(mut decoder: impl ImageDecoder, header: &Header) -> Result<Pixels, VisionError> {
+fn run(mut decoder: impl ImageDecoder, header: &Header, clock: Clock) -> Result<Pixels, VisionError> {
     let format = header.format;
     let (width, height) = decoder.dimensions();
     if Size::new(width, height) != header.stored {
@@ -46,27 +74,20 @@ fn run(mut decoder: impl ImageDecoder, header: &Header) -> Result<Pixels, Vision
     }
     let mut limits = image::Limits::no_limits();
     limits.max_alloc = Some(header.stored.pixels().saturating_mul(32).saturating_add(16 << 20));
-    decoder.set_limits(limits).map_err(|error| failed(format, &error))?;
+    decoder.set_limits(limits).map_err(|error| failed(format, &error, clock))?;
     let colour = decoder.color_type();
     let length = usize::try_from(decoder.total_bytes()).map_err(|error| VisionError::corrupt(format, error))?;
     let mut bytes = vec![0; length];
-    decoder.read_image(&mut bytes).map_err(|error| failed(format, &error))?;
+    decoder.read_image(&mut bytes).map_err(|error| failed(format, &error, clock))?;
     Ok(Pixels { colour, bytes })
 }
 
-/// What an error of the `image` crate means here. The clock travels through it as an error of the reader.
-fn failed(format: Format, error: &ImageError) -> VisionError {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(current) = cause {
-        let inner = current.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        if let Some(error) = inner.and_then(|inner| inner.downcast_ref::<VisionError>()) {
-            return error.clone();
-        }
-        cause = current.source();
-    }
-    match error {
-        ImageError::Unsupported(_) => VisionError::unsupported(error.to_string()),
-        _ => VisionError::corrupt(format, error),
+/// What an error of the `image` crate means here: once the clock has run out it is the reader that failed, whatever the decoder says.
+fn failed(format: Format, error: &ImageError, clock: Clock) -> VisionError {
+    match (clock.check(), error) {
+        (Err(timeout), _) => timeout,
+        (Ok(()), ImageError::Unsupported(_)) => VisionError::unsupported(error.to_string()),
+        (Ok(()), _) => VisionError::corrupt(format, error),
     }
 }
 

@@ -7,7 +7,7 @@ use breakwater_core::{Rect, Size};
 use bytes::Bytes;
 
 use crate::analysis::{Analysis, HeatMap, View};
-use crate::decode::decode;
+use crate::decode::{Wanted, decode};
 use crate::header::Header;
 use crate::raster::{Raster, RgbImage};
 use crate::resize::{Filter, Window, resize};
@@ -57,13 +57,22 @@ impl fmt::Debug for ContentDigest {
 /// A photograph, upright, in sRGB, 8 bits a channel. Immutable; share it as `Arc<Image>`.
 ///
 /// All coordinates are pixels of the original after orientation, [`Image::size`], even when the raster is smaller.
-#[derive(Debug)]
 pub struct Image {
     source: Bytes,
     header: Header,
     raster: Raster,
     digest: OnceLock<ContentDigest>,
     analysis: Analysis,
+}
+
+impl fmt::Debug for Image {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Image")
+            .field("format", &self.format())
+            .field("size", &self.size())
+            .field("raster", &self.raster)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Image {
@@ -79,7 +88,7 @@ impl Image {
             Detail::Full => None,
             Detail::AtLeast(size) => Some(size),
         };
-        let raster = decode(&bytes, &header, at_least, clock)?;
+        let raster = decode(&bytes, &header, Wanted { at_least, area: None }, clock)?.raster;
         Ok(Self { source: bytes, header, raster, digest: OnceLock::new(), analysis: Analysis::default() })
     }
 

@@ -44,6 +44,15 @@ impl Orientation {
         self.0 >= 5
     }
 
+    /// What undoes it.
+    pub(crate) fn inverse(self) -> Self {
+        Self(match self.0 {
+            6 => 8,
+            8 => 6,
+            other => other,
+        })
+    }
+
     /// The size of stored pixels once they are upright, and the other way round.
     pub(crate) fn turned(self, size: Size) -> Size {
         if self.swaps_edges() { Size::new(size.height, size.width) } else { size }
@@ -166,6 +175,8 @@ mod tests {
             let area = Rect::new(3, 5, 11, 7);
             let found = orientation.apply(cut(&stored, orientation.stored_rect(area, size)));
             assert!(found == cut(&upright, area), "orientation {value}");
+            let back = orientation.inverse().stored_rect(orientation.stored_rect(area, size), upright.size());
+            assert_eq!(back, area, "orientation {value}");
         }
     }
 

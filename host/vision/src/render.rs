@@ -1,15 +1,13 @@
 //! Cutting a rectangle out of an image, scaling it once and encoding it.
 
-use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use breakwater_core::{Rect, Size};
 use bytes::Bytes;
 
-use crate::decode::decode;
+use crate::decode::{Piece, Wanted, decode};
 use crate::encode::encode;
 use crate::limits::Clock;
-use crate::raster::Raster;
 use crate::resize::{Filter, Window, resize};
 use crate::{Format, Image, Limits, VisionError, exif};
 
@@ -64,12 +62,16 @@ pub fn render(image: &Image, crop: Rect, options: &OutputOptions, limits: &Limit
     check(image, crop, size, options, limits)?;
 
     let started = Instant::now();
-    let raster = with_detail(image, crop, size, clock)?;
+    let piece = with_detail(image, crop, size, clock)?;
     let decoded = Instant::now();
-    let window = Window::scaled(crop, image.size(), raster.size());
-    let picture = resize(&raster, window, size, Filter::Sharp)
+    let raster = piece.as_ref().map_or(image.raster(), |piece| &piece.raster);
+    let window = match &piece {
+        Some(piece) => Window::scaled(crop, image.size(), piece.whole).moved_into(piece.area),
+        None => Window::scaled(crop, image.size(), raster.size()),
+    };
+    let picture = resize(raster, window, size, Filter::Sharp)
         .ok_or_else(|| VisionError::OutputTooLarge { size, reason: "it cannot be scaled to that".into() })?;
-    drop(raster);
+    drop(piece);
     clock.check()?;
     let resized = Instant::now();
     let exif = image.header().exif.as_deref().filter(|_| options.keep_metadata).map(exif::upright);
@@ -111,8 +113,8 @@ fn max_edge(format: Format) -> u32 {
     }
 }
 
-/// The image's raster, or a finer one when `crop` at `size` needs it.
-fn with_detail<'a>(image: &'a Image, crop: Rect, size: Size, clock: Clock) -> Result<Cow<'a, Raster>, VisionError> {
+/// The part of the image that `crop` at `size` needs, decoded finer, unless the image's raster is fine enough.
+fn with_detail(image: &Image, crop: Rect, size: Size, clock: Clock) -> Result<Option<Piece>, VisionError> {
     let original = image.size();
     // The scale of the output, never above one: there is no more detail than all.
     let needed = |whole: u32, part: u32, wanted: u32| {
@@ -122,7 +124,20 @@ fn with_detail<'a>(image: &'a Image, crop: Rect, size: Size, clock: Clock) -> Re
     let needed = Size::new(needed(original.width, crop.width, size.width), needed(original.height, crop.height, size.height));
     let has = image.raster().size();
     if has == original || (has.width >= needed.width && has.height >= needed.height) {
-        return Ok(Cow::Borrowed(image.raster()));
+        return Ok(None);
     }
-    decode(image.source(), image.header(), Some(needed), clock).map(Cow::Owned)
+    let wanted = Wanted { at_least: Some(needed), area: Some(with_margin(crop, size, original)) };
+    decode(image.source(), image.header(), wanted, clock).map(Some)
+}
+
+/// `crop` with what the filter looks at around it: three pixels of the output, or of the original where that is enlarged.
+fn with_margin(crop: Rect, size: Size, original: Size) -> Rect {
+    let grown = |start: u32, length: u32, wanted: u32, end: u32| {
+        let margin = (3 * length.div_ceil(wanted.max(1))).max(8);
+        let from = start.saturating_sub(margin);
+        (from, start.saturating_add(length).saturating_add(margin).min(end) - from)
+    };
+    let (x, width) = grown(crop.x, crop.width, size.width, original.width);
+    let (y, height) = grown(crop.y, crop.height, size.height, original.height);
+    Rect::new(x, y, width, height)
 }

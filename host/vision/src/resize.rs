@@ -32,6 +32,11 @@ impl Window {
         Self { left, top, width, height }
     }
 
+    /// The same window in the part of the raster that begins at `part`.
+    pub(crate) fn moved_into(self, part: Rect) -> Self {
+        Self { left: self.left - f64::from(part.x), top: self.top - f64::from(part.y), ..self }
+    }
+
     /// The whole pixels it covers, when its edges fall between pixels.
     fn exact(&self) -> Option<Rect> {
         let whole = [self.left, self.top, self.width, self.height].map(|value| (value.fract() == 0.0).then_some(value as u32));

@@ -18,6 +18,9 @@ const SATURATION_WEIGHT: f32 = 0.6;
 const SKIN_WEIGHT: f32 = 0.8;
 /// Below this luma (0..=1) colour is noise.
 const DARK: f32 = 0.05;
+/// A picture whose strongest edges or colours are weaker than these has none worth stretching to full strength.
+const FAINT_EDGE: f32 = 0.08;
+const FAINT_COLOUR: f32 = 0.3;
 /// How much less the far corners count than the centre.
 const CORNER_LOSS: f32 = 0.35;
 
@@ -30,8 +33,8 @@ pub(super) fn map(raster: &Raster) -> HeatMap {
     let mut edges = edge_strength(&light, width);
     let mut saturation: Vec<f32> = pixels.iter().zip(&light).map(|(pixel, light)| colourfulness(pixel, *light)).collect();
     let skin = pixels.iter().zip(&light).map(|(pixel, light)| skin_likeness(pixel, *light));
-    normalise(&mut edges);
-    normalise(&mut saturation);
+    normalise(&mut edges, FAINT_EDGE);
+    normalise(&mut saturation, FAINT_COLOUR);
     let sum = edges.iter().zip(&saturation).zip(skin);
     let mut values: Vec<f32> =
         sum.map(|((edge, saturation), skin)| EDGE_WEIGHT * edge + SATURATION_WEIGHT * saturation + SKIN_WEIGHT * skin).collect();
@@ -87,15 +90,15 @@ fn skin_likeness([red, green, blue, _]: &[u8; 4], light: f32) -> f32 {
     ((0.2 - distance) / 0.2).max(0.0)
 }
 
-/// Divides by the 99th percentile and cuts at 1. What is almost nowhere is divided by no less than a hundredth.
-fn normalise(values: &mut [f32]) {
+/// Divides by the 99th percentile, but by no less than `faint`, and cuts at 1.
+fn normalise(values: &mut [f32], faint: f32) {
     let mut sorted = values.to_vec();
     let index = sorted.len().saturating_sub(1) * 99 / 100;
     if sorted.is_empty() {
         return;
     }
     let (_, high, _) = sorted.select_nth_unstable_by(index, f32::total_cmp);
-    let scale = 1.0 / high.max(0.01);
+    let scale = 1.0 / high.max(faint);
     values.iter_mut().for_each(|value| *value = (*value * scale).min(1.0));
 }
 

@@ -9,7 +9,7 @@ use crate::raster::Raster;
 use crate::{Format, VisionError};
 
 pub(super) fn decode(bytes: &[u8], header: &Header, clock: Clock) -> Result<Raster, VisionError> {
-    let decoder = GifDecoder::new(TimedReader::new(bytes, clock)).map_err(|error| failed(Format::Gif, &error))?;
-    let pixels = run(decoder, header)?;
+    let decoder = GifDecoder::new(TimedReader::new(bytes, clock)).map_err(|error| failed(Format::Gif, &error, clock))?;
+    let pixels = run(decoder, header, clock)?;
     pixels.into_raster(header.stored, None).ok_or_else(|| VisionError::corrupt(Format::Gif, "pixels are missing"))
 }
