@@ -1,1 +1,34 @@
-fn main(){}
+//! `breakwater`: the command line, and the only place where the parts of the service are put together.
+
+#![forbid(unsafe_code)]
+
+mod cli;
+mod command;
+mod compose;
+mod configuration;
+mod output;
+mod places;
+mod plugin_folder;
+mod server_client;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Serve(arguments) => command::serve::run(arguments),
+        Command::Config(command) => command::config::run(command),
+        Command::Crop(arguments) => command::crop::run(arguments),
+        Command::Detect(arguments) => command::detect::run(arguments),
+        Command::Plugin(command) => command::plugin::run(command),
+        Command::Openapi => command::openapi::run(),
+        Command::CompileComponent { input, output } => command::compile_component::run(&input, &output),
+    };
+    result.unwrap_or_else(|error| {
+        output::error(&format!("{error:#}"));
+        ExitCode::FAILURE
+    })
+}

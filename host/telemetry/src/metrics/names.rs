@@ -70,7 +70,6 @@ metrics! {
     PLUGIN_DURATION = "breakwater_plugin_call_duration_seconds", Histogram, ["plugin"], "Duration of a call of a plugin, host calls included";
     PLUGIN_GENERATIONS = "breakwater_plugin_generations", Gauge, ["plugin", "state"], "Generations of a plugin that are kept, by state";
     PLUGIN_CHANGES = "breakwater_plugin_changes", Counter, ["plugin", "change"], "Changes of the catalogue: deployed, activated, rolled-back, removed, refused";
-    PLUGIN_GUEST_CPU = "breakwater_plugin_guest_cpu_seconds", Counter, ["plugin"], "CPU time spent inside guests";
     BREAKER_STATE = "breakwater_breaker_state", Gauge, ["breaker", "state"], "1 for the state a breaker is in";
     BREAKER_CHANGES = "breakwater_breaker_changes", Counter, ["breaker", "to"], "Changes of a breaker's state, by the state it went to";
     INFERENCE_DEVICE = "breakwater_inference_device", Gauge, ["kind", "name"], "1 for the device that inference runs on";

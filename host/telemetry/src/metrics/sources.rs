@@ -34,14 +34,12 @@ pub struct ModelSample {
 }
 
 /// One plugin of the catalogue.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PluginSample {
     /// The plugin's id.
     pub plugin: String,
     /// How many generations are in which state.
     pub generations: BTreeMap<String, u64>,
-    /// CPU time spent inside its guests since the start, in seconds.
-    pub guest_cpu_seconds: f64,
 }
 
 /// One breaker.
@@ -118,8 +116,6 @@ impl Collector for SourceCollector {
             plugin.generations.iter().map(row)
         });
         sheet.rows(&names::PLUGIN_GENERATIONS, generations)?;
-        let guest_cpu = plugins.iter().map(|plugin| ([("plugin", plugin.plugin.clone())], plugin.guest_cpu_seconds));
-        sheet.rows(&names::PLUGIN_GUEST_CPU, guest_cpu)?;
         let breakers = (sources.breakers)();
         let breakers = breakers.into_iter().map(|sample| ([("breaker", sample.breaker), ("state", sample.state)], 1.0));
         sheet.rows(&names::BREAKER_STATE, breakers)?;

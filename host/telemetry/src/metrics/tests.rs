@@ -14,7 +14,7 @@ fn connected() -> Arc<Metrics> {
         devices_lost: Box::new(|| 1),
         plugins: Box::new(|| {
             let generations = BTreeMap::from([("active".to_owned(), 1), ("standby".to_owned(), 2)]);
-            vec![PluginSample { plugin: "crop-people".into(), generations, guest_cpu_seconds: 0.25 }]
+            vec![PluginSample { plugin: "crop-people".into(), generations }]
         }),
         breakers: Box::new(|| vec![BreakerSample { breaker: "plugin:crop-people".into(), state: "closed".into() }]),
         cpu_pool: Box::new(|| PoolSample { permits: 2, in_use: 1, queued: 3 }),
@@ -51,7 +51,6 @@ fn what_is_recorded_is_what_a_scrape_shows() {
         r#"breakwater_plugin_calls_total{plugin="crop-people",outcome="timeout"} 1"#,
         r#"breakwater_plugin_changes_total{plugin="crop-people",change="rolled-back"} 1"#,
         r#"breakwater_plugin_generations{plugin="crop-people",state="standby"} 2.0"#,
-        r#"breakwater_plugin_guest_cpu_seconds_total{plugin="crop-people"} 0.25"#,
         r#"breakwater_breaker_changes_total{breaker="plugin:crop-people",to="open"} 1"#,
         r#"breakwater_breaker_state{breaker="plugin:crop-people",state="closed"} 1.0"#,
         r#"breakwater_inference_images_total{model="yunet"} 7.0"#,

@@ -1,0 +1,66 @@
+//! `breakwater config`.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use breakwater_settings::Settings;
+
+use crate::cli::ConfigCommand;
+use crate::configuration::Sources;
+use crate::output;
+
+pub(crate) fn run(command: ConfigCommand) -> Result<ExitCode> {
+    match command {
+        ConfigCommand::Check { file } => {
+            let checked = file.as_ref().map_or_else(|| "defaults and environment".to_owned(), |file| file.display().to_string());
+            match Sources::of_file(file).read() {
+                Ok(_) => output::line(&format!("{checked}: valid")),
+                Err(error) => {
+                    format!("{error:#}").lines().for_each(output::error);
+                    return Ok(ExitCode::FAILURE);
+                }
+            }
+        }
+        ConfigCommand::Show { config } => output::line(show(&Sources::of_file(config).read()?).trim_end()),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Every value in force as TOML, with where it comes from unless that is the default.
+fn show(settings: &Settings) -> String {
+    let mut text = String::new();
+    let mut section = "";
+    for entry in settings.entries() {
+        if entry.section.name != section {
+            section = entry.section.name;
+            text += &format!("\n[{section}]\n");
+        }
+        let origin = match entry.origin {
+            breakwater_settings::Origin::Default => String::new(),
+            origin => format!(" # {origin}"),
+        };
+        text += &match entry.value {
+            Some(value) => format!("{} = {value}{origin}\n", entry.key.name),
+            None => format!("# {} is not set\n", entry.key.name),
+        };
+    }
+    text.trim_start().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn what_is_shown_can_be_used_as_a_file() {
+        let text = "[server]\nlisten = [\"127.0.0.1:1\"]\n[plugins.grants]\na = [\"imaging\"]\n";
+        let settings = Settings::parse(Path::new("b.toml"), text, [], &[]).unwrap();
+        let shown = show(&settings);
+        assert!(shown.contains("listen = [\"127.0.0.1:1\"] # b.toml:2:10\n"), "{shown}");
+        let again = Settings::parse(Path::new("c.toml"), &shown, [], &[]).unwrap();
+        let values = |settings: &Settings| settings.entries().into_iter().map(|entry| entry.value).collect::<Vec<_>>();
+        assert_eq!(values(&again), values(&settings));
+    }
+}

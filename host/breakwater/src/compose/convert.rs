@@ -1,0 +1,167 @@
+//! Settings as each part wants them.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use breakwater_http::HttpConfig;
+use breakwater_inference::{DevicePreference, InferenceConfig};
+use breakwater_operations::ReadinessConfig;
+use breakwater_plugins::{Capability, CompileLimits, Compiler, Grants, GuestLimits, PluginId, PoolConfig, RuntimeConfig};
+use breakwater_resilience::{BreakerConfig, Trip};
+use breakwater_settings::{Device, ManagementFrom, Settings};
+use breakwater_telemetry::{LogConfig, LogFormat};
+use breakwater_vision::Limits;
+
+use crate::places::Surroundings;
+
+/// 0 threads means as many as there are cores.
+pub(super) fn threads(configured: usize) -> usize {
+    if configured == 0 { std::thread::available_parallelism().map_or(1, usize::from) } else { configured }
+}
+
+pub(crate) fn log_config(settings: &Settings) -> LogConfig {
+    let format = match settings.telemetry.log_format {
+        breakwater_settings::LogFormat::Text => LogFormat::Text,
+        breakwater_settings::LogFormat::Json => LogFormat::Json,
+    };
+    LogConfig { format, filter: settings.telemetry.log_filter.clone() }
+}
+
+pub(crate) fn http_config(settings: &Settings) -> HttpConfig {
+    let server = &settings.server;
+    HttpConfig {
+        listen: server.listen.clone(),
+        request_timeout: server.request_timeout,
+        max_body_bytes: server.max_body.bytes(),
+        max_package_bytes: server.max_package.bytes(),
+        max_fields: server.max_fields,
+        max_field_bytes: server.max_field.as_usize(),
+        max_header_bytes: server.max_header.as_usize(),
+        max_headers: server.max_headers,
+        header_timeout: server.header_timeout,
+        body_idle_timeout: server.body_idle_timeout,
+        body_timeout: server.body_timeout,
+        max_connections: server.max_connections,
+        max_in_flight: server.max_in_flight,
+        remote_management: server.management_from == ManagementFrom::Any,
+        drain_timeout: server.drain_timeout,
+    }
+}
+
+pub(crate) fn readiness_config(settings: &Settings) -> ReadinessConfig {
+    ReadinessConfig { interval: settings.operations.check_interval, timeout: settings.operations.check_timeout }
+}
+
+pub(super) fn image_limits(settings: &Settings) -> Limits {
+    let image = &settings.image;
+    Limits { max_bytes: image.max_bytes.bytes(), max_pixels: image.max_pixels, max_edge: image.max_edge, max_time: image.max_time }
+}
+
+pub(super) fn inference_config(settings: &Settings) -> InferenceConfig {
+    let inference = &settings.inference;
+    InferenceConfig {
+        device: match inference.device {
+            Device::Auto => DevicePreference::Auto,
+            Device::Gpu => DevicePreference::Gpu,
+            Device::Cpu => DevicePreference::Cpu,
+        },
+        adapter: inference.adapter.clone(),
+        allow_software: inference.allow_software,
+        max_batch: inference.max_batch,
+        max_delay: inference.max_delay,
+        queue: inference.queue,
+        threads: threads(inference.threads),
+        detection_cache_bytes: inference.detection_cache.bytes(),
+        models_dir: inference.models_dir.clone(),
+        budget: inference.budget,
+    }
+}
+
+pub(super) fn runtime_config(settings: &Settings, cache_dir: PathBuf, surroundings: &Surroundings) -> Result<RuntimeConfig> {
+    let plugins = &settings.plugins;
+    let program = surroundings.executable.clone().context("cannot find the running executable, which compiles plugins")?;
+    let compiler = Compiler::Subprocess { program, args: vec![OsString::from("compile-component")] };
+    let id = |text: &String| text.parse::<PluginId>().with_context(|| format!("plugins: {text:?}"));
+    let single: Result<BTreeMap<_, _>> =
+        plugins.grants.iter().map(|(name, granted)| Ok((id(name)?, granted.iter().copied().map(capability).collect()))).collect();
+    Ok(RuntimeConfig {
+        limits: GuestLimits {
+            memory_bytes: plugins.memory.as_usize(),
+            table_elements: plugins.table_elements,
+            cpu: plugins.cpu_time,
+            timeout: plugins.timeout,
+            host_calls: plugins.host_calls,
+            host_call_bytes: plugins.host_call_bytes.as_usize(),
+            host_bytes: plugins.host_bytes.bytes(),
+        },
+        pool: PoolConfig {
+            max_concurrent: plugins.max_concurrent,
+            max_concurrent_per_generation: plugins.max_concurrent_per_generation,
+            max_queue: plugins.queue,
+            stack_bytes: plugins.stack.as_usize(),
+            ..PoolConfig::default()
+        },
+        compile_limits: CompileLimits {
+            component_bytes: plugins.max_component.as_usize(),
+            memory_bytes: plugins.compile_memory.bytes(),
+            timeout: plugins.compile_timeout,
+        },
+        grants: Grants { default: plugins.default_grants.iter().copied().map(capability).collect(), plugins: single? },
+        order: plugins.order.iter().map(id).collect::<Result<_>>()?,
+        kept_generations: plugins.keep_generations,
+        breaker: BreakerConfig {
+            trip: Trip::ConsecutiveFailures { threshold: plugins.breaker_failures },
+            reset_timeout: plugins.breaker_reset,
+            ..BreakerConfig::default()
+        },
+        image_limits: image_limits(settings),
+        ..RuntimeConfig::new(cache_dir, compiler)
+    })
+}
+
+fn capability(word: breakwater_settings::Capability) -> Capability {
+    match word {
+        breakwater_settings::Capability::Blobs => Capability::Blobs,
+        breakwater_settings::Capability::Config => Capability::Config,
+        breakwater_settings::Capability::Imaging => Capability::Imaging,
+        breakwater_settings::Capability::Logging => Capability::Logging,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn defaults() -> Settings {
+        Settings::load(None, []).unwrap()
+    }
+
+    /// Defaults are written twice, in the settings and in the part; they must not drift apart.
+    #[test]
+    fn the_defaults_of_the_settings_are_those_of_the_parts() {
+        let settings = defaults();
+        assert_eq!(http_config(&settings), HttpConfig::default());
+        assert_eq!(image_limits(&settings), Limits::default());
+        assert_eq!(readiness_config(&settings), ReadinessConfig::default());
+        assert_eq!(log_config(&settings), LogConfig::default());
+        assert_eq!(format!("{:?}", inference_config(&settings)), format!("{:?}", InferenceConfig::default()));
+        let surroundings = Surroundings { executable: Some("/bin/breakwater".into()), ..Surroundings::default() };
+        let runtime = runtime_config(&settings, "/cache".into(), &surroundings).unwrap();
+        let compiler = Compiler::Subprocess { program: "/bin/breakwater".into(), args: vec!["compile-component".into()] };
+        assert_eq!(format!("{runtime:?}"), format!("{:?}", RuntimeConfig::new("/cache".into(), compiler)));
+    }
+
+    #[test]
+    fn grants_and_order_name_plugins() {
+        let text = "[plugins]\norder = [\"b\", \"a\"]\ndefault_grants = []\n[plugins.grants]\na = [\"imaging\"]\n";
+        let settings = Settings::parse(std::path::Path::new("b.toml"), text, [], &[]).unwrap();
+        let surroundings = Surroundings { executable: Some("/b".into()), ..Surroundings::default() };
+        let runtime = runtime_config(&settings, "/cache".into(), &surroundings).unwrap();
+        let (a, b): (PluginId, PluginId) = ("a".parse().unwrap(), "b".parse().unwrap());
+        assert_eq!(runtime.grants.of(&a), &[Capability::Imaging].into());
+        assert!(runtime.grants.of(&b).is_empty());
+        assert_eq!(runtime.order, [b, a]);
+    }
+}
