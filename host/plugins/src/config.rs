@@ -1,9 +1,12 @@
 //! Settings of the runtime.
 
+use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use breakwater_resilience::BreakerConfig;
+use breakwater_resilience::breaker::Change;
 use serde::{Deserialize, Serialize};
 
 use crate::capability::Grants;
@@ -97,6 +100,30 @@ impl Default for CompileLimits {
     }
 }
 
+/// Is told whenever the breaker of a plugin's generation changes its state. By default nobody is.
+#[derive(Clone, Default)]
+pub struct BreakerObserver(Option<Arc<dyn Fn(&PluginId, Change) + Send + Sync>>);
+
+impl BreakerObserver {
+    /// Tells `observer`, on the thread whose call caused the change.
+    #[must_use]
+    pub fn new(observer: impl Fn(&PluginId, Change) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(observer)))
+    }
+
+    pub(crate) fn changed(&self, id: &PluginId, change: Change) {
+        if let Some(observer) = &self.0 {
+            observer(id, change);
+        }
+    }
+}
+
+impl fmt::Debug for BreakerObserver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("BreakerObserver").field(&self.0.is_some()).finish()
+    }
+}
+
 /// Settings of the runtime, fixed when the catalogue opens.
 #[derive(Debug, Clone)]
 pub struct RuntimeConfig {
@@ -120,6 +147,8 @@ pub struct RuntimeConfig {
     pub kept_generations: usize,
     /// Of each generation's breaker.
     pub breaker: BreakerConfig,
+    /// Who hears of breakers that open and close.
+    pub breaker_observer: BreakerObserver,
     /// Of images that guests open.
     pub image_limits: breakwater_vision::Limits,
 }
@@ -139,6 +168,7 @@ impl RuntimeConfig {
             order: Vec::new(),
             kept_generations: 10,
             breaker: BreakerConfig::default(),
+            breaker_observer: BreakerObserver::default(),
             image_limits: breakwater_vision::Limits::default(),
         }
     }

@@ -81,6 +81,10 @@ impl Generation {
         self.breaker.state()
     }
 
+    pub(crate) fn statistics(&self) -> &Arc<Statistics> {
+        &self.statistics
+    }
+
     /// Closes its breaker.
     pub fn reset_breaker(&self) {
         self.breaker.reset();

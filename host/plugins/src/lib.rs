@@ -41,7 +41,7 @@ pub mod watch;
 pub use capability::{Capability, Grants};
 pub use catalogue::{Catalogue, GenerationInfo, GenerationState, PluginInfo};
 pub use compile::{Compiler, compile_component_main};
-pub use config::{CompileLimits, GuestLimits, PoolConfig, RuntimeConfig};
+pub use config::{BreakerObserver, CompileLimits, GuestLimits, PoolConfig, RuntimeConfig};
 pub use error::PluginError;
 pub use generation::Generation;
 pub use inspect::{Inspection, inspect};

@@ -1,6 +1,5 @@
 //! Trying a generation out before anybody is served by it.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use breakwater_core::{
@@ -16,10 +15,10 @@ use crate::package::{Expectation, Fixture};
 use crate::ports::on_pool;
 use crate::services::Services;
 
-/// A bright disc on a gradient, 96 by 64 pixels: for strategies that have no fixture of their own.
+/// A bright disc on a gradient, 96 by 64 pixels: for plugins without fixtures.
 const PICTURE: &[u8] = include_bytes!("probe_picture.png");
 
-/// Runs every fixture, and every strategy without a fixture once on the built-in picture.
+/// Runs every fixture. A plugin that brings none must answer at least once on the built-in picture.
 pub(crate) async fn probe(
     generation: &Generation,
     fixtures: &[Fixture],
@@ -32,12 +31,19 @@ pub(crate) async fn probe(
             compare(fixture, &plan, expected)?;
         }
     }
-    let covered: BTreeSet<_> = fixtures.iter().map(|fixture| fixture.strategy.as_str()).collect();
-    let uncovered: Vec<_> = generation.strategies().map(|strategy| strategy.name.clone()).collect();
-    for strategy in uncovered.into_iter().filter(|name| !covered.contains(name.as_str())) {
-        builtin(generation, strategy, services, limits).await?;
+    if !fixtures.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let strategies: Vec<_> = generation.strategies().map(|strategy| strategy.name.clone()).collect();
+    let mut outcome = Ok(());
+    for strategy in strategies {
+        let answer = builtin(generation, strategy, services, limits).await;
+        if answer.is_ok() {
+            return answer;
+        }
+        outcome = outcome.and(answer);
+    }
+    outcome
 }
 
 async fn run(generation: &Generation, fixture: &Fixture, services: &Services, limits: &GuestLimits) -> Result<CropPlan, PluginError> {
@@ -49,7 +55,7 @@ async fn run(generation: &Generation, fixture: &Fixture, services: &Services, li
     generation.probe(&context, &image, given, &request).await.map_err(|fault| failed(fault.failure.chain()))
 }
 
-/// A strategy may refuse the built-in picture as unsuitable, but must not do anything wrong with it.
+/// A strategy may refuse the built-in picture as unsuitable: that is an answer too.
 async fn builtin(generation: &Generation, strategy: String, services: &Services, limits: &GuestLimits) -> Result<(), PluginError> {
     let probe = format!("of `{strategy}` on the built-in picture");
     let failed = |failure: String| PluginError::ProbeFailed { probe: probe.clone(), failure };

@@ -26,10 +26,10 @@ impl Catalogue {
         let outcome = self.deploy_record(&mut state, record.clone(), &package).await;
         match &outcome {
             Ok(info) => {
-                tracing::info!(plugin = %record.id, version = %record.version, generation = %info.digest.short(), "a plugin was deployed");
+                tracing::debug!(plugin = %record.id, version = %record.version, generation = %info.digest.short(), "a plugin was deployed");
             }
             Err(error) => {
-                tracing::warn!(plugin = %record.id, version = %record.version, code = error.code(), %error, "a plugin was not deployed");
+                tracing::debug!(plugin = %record.id, version = %record.version, code = error.code(), %error, "a plugin was not deployed");
                 self.forget_code_if_unused(&state, record.code_digest).await;
             }
         }
@@ -87,8 +87,7 @@ impl Catalogue {
         let described = described.map_err(|fault| PluginError::DescribeInvalid(fault.failure.chain()))?;
         let offers = offers(described)?;
         record.strategies = offers.iter().map(|offer| offer.strategy.clone()).collect();
-        let statistics = self.shelf.statistics(record.digest);
-        let generation = self.assemble(record.clone(), guest, offers, &statistics);
+        let generation = self.assemble(record.clone(), guest, offers);
         Ok((generation, record))
     }
 }

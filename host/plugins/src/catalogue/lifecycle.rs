@@ -69,6 +69,8 @@ impl Catalogue {
             return self.info(digest);
         }
         let generation = self.load(&record).await?;
+        // It may still be draining with its breaker open; whoever activates it gives it another chance.
+        generation.reset_breaker();
         let next = state.clone();
         self.publish(state, next, &generation, back).await
     }
@@ -91,7 +93,7 @@ impl Catalogue {
         let dropped = self.trim(&mut next, &id);
         self.save(state, next).await?;
         self.shelf.keep(&state.generations);
-        self.shelf.loaded(generation, &self.shelf.statistics(digest));
+        self.shelf.loaded(generation);
         self.snapshot.store(Arc::new(snapshot));
         for code in dropped {
             self.forget_code_if_unused(state, code).await;

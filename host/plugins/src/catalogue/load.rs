@@ -14,7 +14,7 @@ use crate::capability::{Capability, Grants};
 use crate::compile::on_thread;
 use crate::contract::{self, Surface, WORLD};
 use crate::error::PluginError;
-use crate::generation::{Generation, Statistics};
+use crate::generation::Generation;
 use crate::linker::linker;
 use crate::plugin_id::PluginId;
 use crate::records::GenerationRecord;
@@ -34,9 +34,8 @@ impl Catalogue {
         }
         let guest = self.guest(record, &wasm).await?;
         let offers = record.strategies.iter().cloned().map(Offer::of).collect::<Result<Vec<_>, _>>()?;
-        let statistics = self.shelf.statistics(record.digest);
-        let generation = self.assemble(record.clone(), guest, offers, &statistics);
-        self.shelf.loaded(&generation, &statistics);
+        let generation = self.assemble(record.clone(), guest, offers);
+        self.shelf.loaded(&generation);
         Ok(generation)
     }
 
@@ -64,19 +63,15 @@ impl Catalogue {
         Ok(Guest { engine: Arc::clone(&self.engine), scope: Arc::new(scope), pre })
     }
 
-    pub(super) fn assemble(
-        &self,
-        record: GenerationRecord,
-        guest: Guest,
-        offers: Vec<Offer>,
-        statistics: &Arc<Statistics>,
-    ) -> Arc<Generation> {
+    pub(super) fn assemble(&self, record: GenerationRecord, guest: Guest, offers: Vec<Offer>) -> Arc<Generation> {
         let places = Bulkhead::new(BulkheadConfig {
             max_concurrent: self.config.pool.max_concurrent_per_generation.min(self.config.pool.max_concurrent),
             max_queue: self.config.pool.max_queue,
         });
-        let breaker = Breaker::new(self.config.breaker);
-        Arc::new(Generation::new(Arc::new(record), guest, offers, places, breaker, Arc::clone(statistics)))
+        let (observer, id) = (self.config.breaker_observer.clone(), record.id.clone());
+        let breaker = Breaker::observed(self.config.breaker, move |change| observer.changed(&id, change));
+        let digest = record.digest;
+        Arc::new(Generation::new(Arc::new(record), guest, offers, places, breaker, self.shelf.statistics(digest)))
     }
 }
 

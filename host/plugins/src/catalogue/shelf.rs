@@ -60,10 +60,10 @@ impl Shelf {
     }
 
     /// Notes that a generation was loaded.
-    pub(super) fn loaded(&self, generation: &Arc<Generation>, statistics: &Arc<Statistics>) {
+    pub(super) fn loaded(&self, generation: &Arc<Generation>) {
         if let Some(kept) = self.lock().iter_mut().find(|kept| kept.record.digest == generation.digest()) {
             kept.loaded = Arc::downgrade(generation);
-            kept.statistics = Arc::clone(statistics);
+            kept.statistics = Arc::clone(generation.statistics());
             kept.loaded_at_ms = Some(now_ms());
             kept.problem = None;
         }

@@ -101,7 +101,8 @@ fn structure(resolve: &Resolve, kind: &TypeDefKind) -> String {
         TypeDefKind::FixedLengthList(inner, length) => format!("list<{}, {length}>", ty(inner)),
         TypeDefKind::Future(inner) => format!("future<{}>", optional(inner)),
         TypeDefKind::Stream(inner) => format!("stream<{}>", optional(inner)),
-        TypeDefKind::Handle(Handle::Own(id)) => format!("own<{}>", named(resolve, *id)),
+        // As WIT writes an owned handle.
+        TypeDefKind::Handle(Handle::Own(id)) => named(resolve, *id),
         TypeDefKind::Handle(Handle::Borrow(id)) => format!("borrow<{}>", named(resolve, *id)),
         TypeDefKind::Resource => "resource".to_owned(),
         TypeDefKind::Type(target) => ty(target),

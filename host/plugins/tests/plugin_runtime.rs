@@ -1,0 +1,25 @@
+//! The plugin runtime with real components: those of `tests/guests`, the plugins of this repository, and the kept component of the
+//! first contract.
+
+#[path = "conformance/records.rs"]
+mod catalogue_records;
+#[path = "runtime/support.rs"]
+mod support;
+
+#[path = "runtime/cache.rs"]
+mod cache;
+#[path = "runtime/contract.rs"]
+mod contract;
+#[path = "runtime/hostile.rs"]
+mod hostile;
+#[path = "runtime/imaging.rs"]
+mod imaging;
+#[path = "runtime/lifecycle.rs"]
+mod lifecycle;
+#[path = "runtime/swap.rs"]
+mod swap;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_in_memory_conform() {
+    catalogue_records::conforms(std::sync::Arc::new(breakwater_plugins::MemoryRecords::default())).await;
+}
