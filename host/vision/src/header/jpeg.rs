@@ -2,27 +2,17 @@
 
 use breakwater_core::Size;
 
-use self::marker::{APP0, APP1, APP2, APP14, BASELINE, END, PROGRESSIVE, START, START_OF_SCAN, TEMPORARY};
 use super::Header;
 use crate::bytes_reader::BytesReader;
 use crate::{Format, VisionError};
 
-/// The codes of markers (table B.1).
-pub(crate) mod marker {
-    pub(crate) const TEMPORARY: u8 = 0x01;
-    pub(crate) const BASELINE: u8 = 0xc0;
-    pub(crate) const PROGRESSIVE: u8 = 0xc2;
-    pub(crate) const HUFFMAN: u8 = 0xc4;
-    pub(crate) const START: u8 = 0xd8;
-    pub(crate) const END: u8 = 0xd9;
-    pub(crate) const START_OF_SCAN: u8 = 0xda;
-    pub(crate) const QUANTISATION: u8 = 0xdb;
-    pub(crate) const RESTART_INTERVAL: u8 = 0xdd;
-    pub(crate) const APP0: u8 = 0xe0;
-    pub(crate) const APP1: u8 = 0xe1;
-    pub(crate) const APP2: u8 = 0xe2;
-    pub(crate) const APP14: u8 = 0xee;
-}
+const START: u8 = 0xd8;
+const END: u8 = 0xd9;
+const START_OF_SCAN: u8 = 0xda;
+const TEMPORARY: u8 = 0x01;
+const APP1: u8 = 0xe1;
+const APP2: u8 = 0xe2;
+const APP14: u8 = 0xee;
 const ICC_PREFIX: &[u8] = b"ICC_PROFILE\0";
 
 /// More scans than a sensible progressive file has; each costs a pass over every coefficient.
@@ -36,8 +26,6 @@ pub(crate) struct JpegHeader {
     pub(crate) components: u8,
     /// The transform of Adobe's APP14 segment, when there is one.
     pub(crate) adobe_transform: Option<u8>,
-    /// Whether JFIF's segment is there.
-    pub(crate) jfif: bool,
     /// Where the first scan's segment starts.
     first_scan: usize,
 }
@@ -51,7 +39,7 @@ fn is_frame(marker: u8) -> bool {
 }
 
 /// The next marker's code. Bytes before it and fill bytes are stepped over.
-pub(crate) fn next_marker(reader: &mut BytesReader) -> Option<u8> {
+fn next_marker(reader: &mut BytesReader) -> Option<u8> {
     loop {
         while reader.u8()? != 0xff {}
         let mut code = reader.u8()?;
@@ -65,7 +53,7 @@ pub(crate) fn next_marker(reader: &mut BytesReader) -> Option<u8> {
 }
 
 /// The content of a segment whose marker was just read.
-pub(crate) fn segment<'a>(reader: &mut BytesReader<'a>) -> Option<&'a [u8]> {
+fn segment<'a>(reader: &mut BytesReader<'a>) -> Option<&'a [u8]> {
     let length = reader.u16_be()?;
     reader.take(usize::from(length).checked_sub(2)?)
 }
@@ -73,7 +61,7 @@ pub(crate) fn segment<'a>(reader: &mut BytesReader<'a>) -> Option<&'a [u8]> {
 impl JpegHeader {
     pub(crate) fn read(bytes: &[u8]) -> Result<Self, VisionError> {
         let mut reader = BytesReader::new(bytes);
-        let (mut frame, mut exif, mut adobe_transform, mut jfif) = (None, None, None, false);
+        let (mut frame, mut exif, mut adobe_transform) = (None, None, None);
         let mut profile: Vec<(u8, &[u8])> = Vec::new();
         let first_scan = loop {
             let marker = next_marker(&mut reader).ok_or_else(|| corrupt("it ends within its headers"))?;
@@ -90,7 +78,6 @@ impl JpegHeader {
             let content = segment(&mut reader).ok_or_else(|| corrupt("a header reaches past its end"))?;
             match marker {
                 _ if is_frame(marker) => frame = Some(Self::frame(marker, content)?),
-                APP0 => jfif |= content.starts_with(b"JFIF\0"),
                 APP1 if exif.is_none() => exif = content.strip_prefix(crate::exif::PREFIX),
                 APP2 => {
                     // The profile comes in numbered pieces of up to 65,519 bytes.
@@ -108,14 +95,14 @@ impl JpegHeader {
             profile.sort_by_key(|(number, _)| *number);
             header.icc = Some(profile.into_iter().flat_map(|(_, piece)| piece).copied().collect());
         }
-        Ok(Self { header, components, adobe_transform, jfif, first_scan })
+        Ok(Self { header, components, adobe_transform, first_scan })
     }
 
     fn frame(marker: u8, content: &[u8]) -> Result<(Size, u8), VisionError> {
         let mut reader = BytesReader::new(content);
         let mut fields = || Some((reader.u8()?, reader.u16_be()?, reader.u16_be()?, reader.u8()?));
         let (precision, height, width, components) = fields().ok_or_else(|| corrupt("its frame header is short"))?;
-        if !matches!(marker, BASELINE..=PROGRESSIVE) {
+        if !matches!(marker, 0xc0..=0xc2) {
             return Err(VisionError::unsupported("lossless, hierarchical and arithmetic-coded JPEG are not supported"));
         }
         if precision != 8 {

@@ -194,8 +194,9 @@ fn a_reduced_decode_is_as_small_as_asked_and_looks_the_same() {
     for (wanted, expected) in [
         (Size::new(400, 300), Size::new(400, 300)),
         (Size::new(401, 10), size),
-        (Size::new(100, 75), Size::new(100, 75)),
-        (Size::new(101, 75), Size::new(200, 150)),
+        (Size::new(200, 150), Size::new(200, 150)),
+        (Size::new(100, 75), Size::new(200, 150)),
+        (Size::new(201, 150), Size::new(400, 300)),
         (Size::new(9_000, 9_000), size),
     ] {
         let image = Image::decode(bytes.clone().into(), Detail::AtLeast(wanted), &Limits::default()).unwrap();

@@ -19,12 +19,6 @@ fn half(bytes: Vec<u8>) -> Vec<u8> {
     bytes[..bytes.len() / 2].to_vec()
 }
 
-/// A JPEG without its last tenth, closed by an end marker as if nothing were missing.
-fn shortened_jpeg(size: Size) -> Vec<u8> {
-    let whole = inputs::jpeg(size);
-    [&whole[..whole.len() * 9 / 10], &[0xff, 0xd9]].concat()
-}
-
 fn many_scans() -> Vec<u8> {
     let mut bytes = inputs::jpeg_header(Size::new(64, 64));
     let scan = bytes[bytes.len() - 14..].to_vec();
@@ -110,12 +104,6 @@ fn a_file_that_ends_early_is_damaged_not_half_grey() {
             }
         }
     }
-}
-
-#[test]
-fn a_jpeg_with_coded_data_missing_before_its_end_marker_is_damaged() {
-    let error = decode(&shortened_jpeg(Size::new(320, 240))).unwrap_err();
-    assert_eq!(error.code(), "image.corrupt", "{error}");
 }
 
 #[test]
