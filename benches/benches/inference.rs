@@ -1,4 +1,8 @@
-//! Time of one network run on the CPU, without queue, scaling and decoding: `cargo bench -p breakwater-benches --bench inference`.
+//! CPU time of one network run, without queue, scaling and decoding:
+//! `cargo bench --profile dev -p breakwater-benches --bench inference`.
+//!
+//! What is measured is the time that all threads of the process spent on a core, not the time on the clock: it is what a request
+//! costs, and other work on the machine disturbs it less.
 
 use std::error::Error;
 use std::hint::black_box;
@@ -10,7 +14,48 @@ use breakwater_inference::engine::burn::BurnEngine;
 use breakwater_inference::engine::{Engine, EngineError};
 use breakwater_inference::graph::shape::Shape;
 use breakwater_inference::model::Model;
+use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use criterion::{Criterion, Throughput};
+
+/// Time that the threads of this process have spent on a core.
+struct CpuTime;
+
+impl CpuTime {
+    fn spent() -> Duration {
+        let threads = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+        let times = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("schedstat")).ok());
+        Duration::from_nanos(times.filter_map(|text| text.split(' ').next()?.parse::<u64>().ok()).sum())
+    }
+}
+
+impl Measurement for CpuTime {
+    type Intermediate = Duration;
+    type Value = Duration;
+
+    fn start(&self) -> Duration {
+        Self::spent()
+    }
+
+    fn end(&self, start: Duration) -> Duration {
+        Self::spent().saturating_sub(start)
+    }
+
+    fn add(&self, a: &Duration, b: &Duration) -> Duration {
+        *a + *b
+    }
+
+    fn zero(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn to_f64(&self, value: &Duration) -> f64 {
+        value.as_nanos() as f64
+    }
+
+    fn formatter(&self) -> &dyn ValueFormatter {
+        WallTime.formatter()
+    }
+}
 
 /// Values like those of a photograph; kernels are as fast on any others.
 fn input(shape: Shape) -> Result<Array, EngineError> {
@@ -18,7 +63,7 @@ fn input(shape: Shape) -> Result<Array, EngineError> {
     Array::new(shape, values.collect())
 }
 
-fn networks(c: &mut Criterion) -> Result<(), Box<dyn Error>> {
+fn networks(c: &mut Criterion<CpuTime>) -> Result<(), Box<dyn Error>> {
     let cases = [(Model::YuNet, 448, 640), (Model::YuNet, 224, 320), (Model::NanoDet, 416, 416)];
     for (model, height, width) in cases {
         let mut group = c.benchmark_group(format!("{} {height}x{width}", model.name()));
@@ -38,7 +83,7 @@ fn networks(c: &mut Criterion) -> Result<(), Box<dyn Error>> {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let mut criterion = Criterion::default().configure_from_args();
+    let mut criterion = Criterion::default().with_measurement(CpuTime).configure_from_args();
     networks(&mut criterion)?;
     criterion.final_summary();
     Ok(())

@@ -1,5 +1,7 @@
 //! Networks computed by burn, on a GPU through wgpu or on the CPU through flex.
 
+mod bilinear;
+
 use std::sync::Arc;
 
 use burn::tensor::activation::{leaky_relu, relu, sigmoid};
@@ -9,6 +11,7 @@ use burn::tensor::{Device, Tensor, TensorData, Transaction};
 
 use rayon::ThreadPool;
 
+use self::bilinear::Bilinear;
 use crate::array::{Array, Outputs};
 use crate::engine::{DeviceKind, Engine, EngineError, Session};
 use crate::graph::shape::Shape;
@@ -60,7 +63,17 @@ impl Engine for BurnEngine {
             let options = ConvOptions::new(stride, padding, [1, 1], conv.groups);
             convolutions.push(Convolution { weight, bias, options });
         }
-        Ok(Box::new(BurnSession { network: network.clone(), device: self.device.clone(), convolutions, threads: self.threads.clone() }))
+        let bilinear = match self.kind {
+            DeviceKind::Cpu => Bilinear::Native,
+            DeviceKind::Gpu => Bilinear::gathering(self.device.clone()),
+        };
+        Ok(Box::new(BurnSession {
+            network: network.clone(),
+            device: self.device.clone(),
+            convolutions,
+            threads: self.threads.clone(),
+            bilinear,
+        }))
     }
 }
 
@@ -80,6 +93,7 @@ struct BurnSession {
     /// In the order of [`crate::graph::Graph::convolutions`].
     convolutions: Vec<Convolution>,
     threads: Option<Arc<ThreadPool>>,
+    bilinear: Bilinear,
 }
 
 impl Session for BurnSession {
@@ -92,7 +106,7 @@ impl Session for BurnSession {
 }
 
 impl BurnSession {
-    fn compute(&self, batch: Array) -> Result<Outputs, EngineError> {
+    fn compute(&mut self, batch: Array) -> Result<Outputs, EngineError> {
         let graph = self.network.graph();
         let shapes = graph.shapes(batch.shape())?;
         let dims = batch.shape().dims();
@@ -109,7 +123,7 @@ impl BurnSession {
                     let y = conv2d(x, layer.weight.clone(), Some(layer.bias.clone()), layer.options.clone());
                     activate(y, conv.activation)
                 }
-                _ => compute(node, inputs)?,
+                _ => compute(node, inputs, &mut self.bilinear)?,
             };
             results.tensors.push(Some(output));
         }
@@ -156,7 +170,7 @@ fn missing(what: &str) -> EngineError {
 }
 
 /// Layers without weights.
-fn compute(node: &Node, inputs: Vec<Tensor<4>>) -> Result<Tensor<4>, EngineError> {
+fn compute(node: &Node, inputs: Vec<Tensor<4>>, bilinear: &mut Bilinear) -> Result<Tensor<4>, EngineError> {
     if node.op == Op::Concat {
         return Ok(Tensor::cat(inputs, 1));
     }
@@ -176,8 +190,7 @@ fn compute(node: &Node, inputs: Vec<Tensor<4>>) -> Result<Tensor<4>, EngineError
         }
         Op::ResizeBilinear { numerator, denominator } => {
             let size = [height, width].map(|edge| (edge * numerator).checked_div(denominator).unwrap_or(edge));
-            let options = InterpolateOptions::new(InterpolateMode::Bilinear).with_align_corners(false);
-            interpolate(x, options.with_output_size(size))
+            bilinear.resize(x, size)
         }
         Op::Channels { start, count } => x.slice([0..images, start..start + count, 0..height, 0..width]),
         Op::Activate(activation) => activate(x, activation),

@@ -11,7 +11,7 @@ use safetensors::tensor::TensorView;
 
 /// Numbers from -1 to 1 that look random and are the same every time.
 fn numbers(count: usize, seed: usize) -> Vec<f32> {
-    let mut state = seed as u64 * 0x9E37_79B9_7F4A_7C15 + 1;
+    let mut state = (seed as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) + 1;
     let mut next = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 40) as f32 / (1u32 << 23) as f32 - 1.0
