@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::support::{Area, assert_problem, crop_of, deploy, guest, manifest, ok, start};
 
-const LIMITS: &str = "[limits]\nmemory_mib = 32\ncpu_ms = 300\ntimeout_ms = 2000\nhost_calls = 200\n";
+const LIMITS: &str = "[limits]\nmemory_mib = 200\ncpu_ms = 300\ntimeout_ms = 2000\nhost_calls = 200\n";
 
 /// What each way to misbehave is called in the answer.
 const MISDEEDS: [(&str, &str); 15] = [
@@ -37,7 +37,7 @@ async fn crop(client: &Client, picture: &Bytes, strategy: &str) -> Value {
 #[tokio::test]
 async fn every_misdeed_degrades_its_own_call_and_no_other() {
     // The breaker has its own test; here every misdeed is to be seen.
-    let launch = Launch::with_plugins().unwrap().config("[plugins]\nbreaker_failures = 1000\n");
+    let launch = Launch::with_plugins().unwrap().config("[plugins]\nbreaker_failures = 1000\nmemory = \"256MiB\"\n");
     let (service, client) = start(launch);
     let deployed = deploy(&client, &manifest("misbehaving", "1.0.0", LIMITS), &guest("misbehaving")).await;
     assert_eq!(deployed.status, 201, "{}", deployed.beginning());

@@ -33,8 +33,10 @@ fn the_commands_of_the_guide_work_as_they_stand() {
     let artifacts = Artifacts::locate().unwrap();
     let binaries = artifacts.binary.parent().unwrap();
     let path = format!("{}:{}", binaries.display(), env::var("PATH").unwrap_or_default());
+    // What is built already is not built again.
+    let target = binaries.parent().unwrap();
     let mut shell = Command::new("bash");
-    shell.current_dir(folder.path()).args(["-c", &script]).env("PATH", path).env("BREAKWATER", root());
+    shell.current_dir(folder.path()).args(["-c", &script]).env("PATH", path).env("BREAKWATER", root()).env("CARGO_TARGET_DIR", target);
     let output = shell.output().unwrap();
     let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{}\n---\n{script}\n---\n{said}", output.status);

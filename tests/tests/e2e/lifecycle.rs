@@ -42,7 +42,9 @@ async fn a_restart_serves_the_generation_that_was_active() {
     service.wait(PATIENCE).unwrap();
     let (_service, client) = start(launch());
     assert_eq!(version(&client).await, before);
-    ok(&client.post("/v1/plugins/versioned/rollback", &serde_json::json!({})).await.unwrap_or_else(|error| panic!("{error}")));
+    let list = ok(&client.get("/v1/plugins").await.unwrap());
+    let versioned = list["plugins"].as_array().unwrap().iter().find(|plugin| plugin["id"] == "versioned").unwrap();
+    assert_eq!(versioned["generations"].as_array().unwrap().len(), 2, "both generations are kept: {versioned}");
 }
 
 #[tokio::test]
