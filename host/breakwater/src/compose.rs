@@ -52,7 +52,8 @@ impl Host {
             .context("cannot start the CPU pool")?;
         let inference = Inference::start(convert::inference_config(settings)).context("cannot start inference")?;
         let records = records(&data_dir, keep).await?;
-        let runtime = convert::runtime_config(settings, data_dir.join("compiled"), surroundings)?;
+        let mut runtime = convert::runtime_config(settings, data_dir.join("compiled"), surroundings)?;
+        runtime.breaker_observer = scrape::breaker_observer(&metrics);
         let detect = Arc::new(ModelDetectors::new(Arc::clone(&inference)));
         let catalogue =
             Catalogue::open(runtime, records, detect, Arc::clone(&cpu) as _).await.context("cannot start the plugin runtime")?;

@@ -59,10 +59,11 @@ fn write(target: &Path, bytes: &[u8]) -> Result<(), Failure> {
 fn text(output: &CropOutput, target: &Path) -> String {
     let faces = output.detections.iter().filter(|detection| detection.kind == DetectionKind::Face).count();
     let mut text = format!(
-        "{} {} of {}, {faces} faces, {}, {:.1} ms -> {}",
+        "{} {} of {}, {}, {}, {:.1} ms -> {}",
         output.strategy,
         output.crop,
         output.source_size,
+        if faces == 1 { "1 face".to_owned() } else { format!("{faces} faces") },
         output.served_by.label(),
         output.timings.total.as_secs_f64() * 1000.0,
         target.display()

@@ -91,9 +91,18 @@ async fn deploy(deployer: &Deployer, folder: Option<&std::path::Path>) -> Result
 }
 
 async fn watch(folder: PathBuf, deployer: Deployer, stop: CancellationToken) {
-    let watching = breakwater_plugins::watch::watch(&folder, |plugin| {
-        let deployer = deployer.clone();
-        async move { deployer.deploy_changed(plugin).await }
+    // A plugin's own folder is watched from the one above it.
+    let (root, only) = match folder.canonicalize() {
+        Ok(own) if own.join("plugin.toml").is_file() => (own.parent().map_or_else(|| own.clone(), Into::into), Some(own)),
+        _ => (folder.clone(), None),
+    };
+    let watching = breakwater_plugins::watch::watch(&root, |plugin| {
+        let (deployer, wanted) = (deployer.clone(), only.as_ref().is_none_or(|own| *own == plugin));
+        async move {
+            if wanted {
+                deployer.deploy_changed(plugin).await;
+            }
+        }
     });
     if let Some(Err(error)) = stop.run_until_cancelled(watching).await {
         tracing::error!(%error, folder = %folder.display(), "plugins are not watched any more");

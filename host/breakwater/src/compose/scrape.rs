@@ -5,8 +5,17 @@ use std::sync::Arc;
 
 use breakwater_inference::Inference;
 use breakwater_operations::CpuPermits;
-use breakwater_plugins::{Catalogue, GenerationState, PluginInfo};
-use breakwater_telemetry::{BreakerSample, ModelSample, PluginSample, PoolSample, Sources};
+use breakwater_plugins::{BreakerObserver, Catalogue, GenerationState, PluginInfo};
+use breakwater_telemetry::{BreakerSample, Event, Metrics, ModelSample, PluginSample, PoolSample, Sources};
+
+/// Writes the event of each breaker that opens or closes.
+pub(super) fn breaker_observer(metrics: &Arc<Metrics>) -> BreakerObserver {
+    let metrics = Arc::clone(metrics);
+    BreakerObserver::new(move |plugin, change| {
+        let breaker = format!("plugin:{plugin}");
+        metrics.emit(&Event::BreakerChanged { breaker, from: change.from.to_string(), to: change.to.to_string() });
+    })
+}
 
 pub(super) fn sources(inference: &Arc<Inference>, catalogue: &Arc<Catalogue>, cpu: &Arc<CpuPermits>) -> Sources {
     let (models, device, lost) = (Arc::clone(inference), Arc::clone(inference), Arc::clone(inference));
