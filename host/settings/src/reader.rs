@@ -77,13 +77,13 @@ impl<'a> Reader<'a> {
     /// Reads one key; nothing when it is wrong, and then the problem is noted.
     pub(crate) fn read<T: Value>(&mut self, section: &'static str, key: &'static Key) -> Option<T> {
         let given = self.texts.get(&(section, key.name)).map(|(origin, text)| (origin.clone(), T::from_text(text)));
-        let (origin, value) = given.or_else(|| self.from_file(section, key.name)).unwrap_or_else(|| (Origin::Default, default(key)));
+        let (origin, value) = given.or_else(|| self.in_file(section, key.name)).unwrap_or_else(|| (Origin::Default, default(key)));
         self.origins.insert((section, key.name), origin.clone());
         let value = value.and_then(|value| within(value, key));
         value.map_err(|message| self.problem(origin, Some(format!("{section}.{}", key.name)), message, None)).ok()
     }
 
-    fn from_file<T: Value>(&self, section: &str, key: &str) -> Option<(Origin, Result<T, String>)> {
+    fn in_file<T: Value>(&self, section: &str, key: &str) -> Option<(Origin, Result<T, String>)> {
         let value = self.file.get(section)?.get_ref().as_table()?.get(key)?;
         Some((self.source.at(&value.span()), T::from_toml(value.get_ref())))
     }

@@ -44,7 +44,7 @@ impl ByteSize {
 
 impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let fitting = SIZES.iter().take(3).find(|(_, factor)| self.0 > 0 && self.0 % factor == 0);
+        let fitting = SIZES.iter().take(3).find(|(_, factor)| self.0 > 0 && self.0.is_multiple_of(*factor));
         let (unit, factor) = fitting.copied().unwrap_or(("B", 1));
         write!(f, "{}{unit}", self.0 / factor)
     }

@@ -141,17 +141,19 @@ impl Machine {
         Ok(self.sequence)
     }
 
+    fn count(&mut self, failed: bool, now: impl Fn() -> Instant) {
+        if self.tally.count(failed, &now) {
+            self.turn(State::Open, now());
+        }
+    }
+
     /// Takes the outcome of a call that was admitted at `sequence`.
     pub(super) fn finish(&mut self, sequence: u64, verdict: Verdict, now: impl Fn() -> Instant) {
         if sequence != self.sequence {
             return;
         }
         match (self.state, verdict) {
-            (State::Closed, Verdict::Success | Verdict::Failure) => {
-                if self.tally.count(verdict == Verdict::Failure, &now) {
-                    self.turn(State::Open, now());
-                }
-            }
+            (State::Closed, Verdict::Success | Verdict::Failure) => self.count(verdict == Verdict::Failure, now),
             (State::HalfOpen, verdict) => {
                 self.probes.running = self.probes.running.saturating_sub(1);
                 match verdict {

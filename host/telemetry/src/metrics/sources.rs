@@ -64,6 +64,9 @@ pub struct PoolSample {
 
 type Read<T> = Box<dyn Fn() -> T + Send + Sync>;
 
+/// A metric of every model and how it is read.
+type PerModel = (Metric, fn(&ModelSample) -> u64);
+
 /// Where the numbers come from; given once by the composition root.
 pub struct Sources {
     /// Per model.
@@ -95,7 +98,7 @@ impl Collector for SourceCollector {
         let Some(sources) = self.0.get() else { return Ok(()) };
         let mut sheet = Sheet(&mut encoder);
         let models = (sources.models)();
-        let by_model: [(Metric, fn(&ModelSample) -> u64); 7] = [
+        let by_model: [PerModel; 7] = [
             (names::INFERENCE_RUNS, |model| model.runs),
             (names::INFERENCE_BATCHES, |model| model.batches),
             (names::INFERENCE_IMAGES, |model| model.images),
