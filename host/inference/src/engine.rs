@@ -37,6 +37,10 @@ pub trait Engine: Send + Sync + 'static {
     /// What kind of device it is.
     fn kind(&self) -> DeviceKind;
 
+    /// The most images that a run should hold. One where a batch takes as long as its images one by one: then the first image
+    /// would only wait for the last.
+    fn preferred_batch(&self) -> usize;
+
     /// Brings a network onto the device. The session is used by one thread at a time.
     ///
     /// # Errors

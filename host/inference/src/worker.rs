@@ -151,7 +151,7 @@ impl Drop for Thread {
 
 impl Thread {
     fn serve(&self, mut runner: Runner) {
-        while let Some(taken) = self.queue.next() {
+        while let Some(taken) = self.queue.next(|| runner.preferred_batch()) {
             add(&self.counters.abandoned, taken.cancelled + taken.expired.len() as u64);
             for item in taken.expired {
                 item.answer(Err(error::expired(self.model)));

@@ -50,6 +50,14 @@ impl Engine for BurnEngine {
         self.kind
     }
 
+    /// On the CPU a batch costs as much as its images (`benches/RESULTS.md`), and one image already uses every thread.
+    fn preferred_batch(&self) -> usize {
+        match self.kind {
+            DeviceKind::Cpu => 1,
+            DeviceKind::Gpu => usize::MAX,
+        }
+    }
+
     fn prepare(&self, network: &Network) -> Result<Box<dyn Session>, EngineError> {
         let mut convolutions = Vec::new();
         for conv in network.graph().convolutions() {

@@ -124,8 +124,9 @@ impl Queue {
     /// Waits for work; nothing once the queue is closed and every admitted call is done.
     ///
     /// The oldest image decides the batch's shape. It waits for others only while calls are being prepared that could join it,
-    /// and at most `max_delay` from when it was queued: a call that is alone never waits.
-    pub(crate) fn next(&self) -> Option<Taken> {
+    /// and at most `max_delay` from when it was queued: a call that is alone never waits. `limit` is the most images that the
+    /// device in use should be given.
+    pub(crate) fn next(&self, limit: impl Fn() -> usize) -> Option<Taken> {
         let mut state = self.state();
         loop {
             let (expired, cancelled) = state.drop_abandoned();
@@ -139,11 +140,12 @@ impl Queue {
                 state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
+            let max_batch = self.max_batch.min(limit()).max(1);
             let shape = first.frame.input;
             let waited = first.since.elapsed();
             let ready = state.items.iter().filter(|item| item.frame.input == shape).count();
-            if ready >= self.max_batch || state.preparing == 0 || state.closed || waited >= self.max_delay {
-                let batch = state.take(shape, self.max_batch);
+            if ready >= max_batch || state.preparing == 0 || state.closed || waited >= self.max_delay {
+                let batch = state.take(shape, max_batch);
                 return Some(Taken { batch, expired, cancelled });
             }
             let waiting = self.changed.wait_timeout(state, self.max_delay.saturating_sub(waited));
@@ -191,6 +193,10 @@ mod tests {
         result
     }
 
+    fn next(queue: &Queue) -> Option<Taken> {
+        queue.next(|| usize::MAX)
+    }
+
     const LONG: Duration = Duration::from_secs(3600);
 
     #[test]
@@ -199,7 +205,7 @@ mod tests {
         let queue = Queue::new(4, 8, LONG);
         queue.admit().unwrap();
         let _reply = push(&queue, 32, LONG);
-        assert_eq!(queue.next().unwrap().batch.len(), 1);
+        assert_eq!(next(&queue).unwrap().batch.len(), 1);
     }
 
     #[test]
@@ -209,11 +215,11 @@ mod tests {
             queue.admit().unwrap();
         }
         std::thread::scope(|scope| {
-            let batch = scope.spawn(|| queue.next().unwrap().batch.len());
+            let batch = scope.spawn(|| next(&queue).unwrap().batch.len());
             let _first = push(&queue, 32, LONG);
             let _second = push(&queue, 32, LONG);
             assert_eq!(batch.join().unwrap(), 2, "full while two more are on their way");
-            let batch = scope.spawn(|| queue.next().unwrap().batch.len());
+            let batch = scope.spawn(|| next(&queue).unwrap().batch.len());
             let _third = push(&queue, 32, LONG);
             queue.give_back();
             assert_eq!(batch.join().unwrap(), 1, "the last one on its way gave up");
@@ -227,7 +233,7 @@ mod tests {
         queue.admit().unwrap();
         let _reply = push(&queue, 32, LONG);
         let start = Instant::now();
-        assert_eq!(queue.next().unwrap().batch.len(), 1);
+        assert_eq!(next(&queue).unwrap().batch.len(), 1);
         assert!(start.elapsed() >= Duration::from_millis(4), "{:?}", start.elapsed());
     }
 
@@ -240,8 +246,8 @@ mod tests {
             replies.push(push(&queue, edge, LONG));
         }
         let edges = |taken: Taken| taken.batch.iter().map(|item| item.frame.input.width).collect::<Vec<_>>();
-        assert_eq!(edges(queue.next().unwrap()), [32, 32]);
-        assert_eq!(edges(queue.next().unwrap()), [64]);
+        assert_eq!(edges(next(&queue).unwrap()), [32, 32]);
+        assert_eq!(edges(next(&queue).unwrap()), [64]);
     }
 
     #[test]
@@ -267,9 +273,19 @@ mod tests {
         let _late = push(&queue, 32, Duration::ZERO);
         drop(push(&queue, 32, LONG));
         let _kept = push(&queue, 32, LONG);
-        let taken = queue.next().unwrap();
+        let taken = next(&queue).unwrap();
         assert_eq!((taken.batch.len(), taken.expired.len(), taken.cancelled), (0, 1, 1));
-        assert_eq!(queue.next().unwrap().batch.len(), 1);
+        assert_eq!(next(&queue).unwrap().batch.len(), 1);
+    }
+
+    #[test]
+    fn a_device_that_wants_one_image_gets_one_and_nobody_waits() {
+        let queue = Queue::new(8, 8, LONG);
+        for _ in 0..3 {
+            queue.admit().unwrap();
+        }
+        let _replies = [push(&queue, 32, LONG), push(&queue, 32, LONG)];
+        assert_eq!(queue.next(|| 1).unwrap().batch.len(), 1, "another call is still being prepared");
     }
 
     #[test]
@@ -291,7 +307,7 @@ mod tests {
         queue.close();
         assert_eq!(queue.admit(), Err(Refused::Closed));
         std::thread::scope(|scope| {
-            let worker = scope.spawn(|| (queue.next().unwrap().batch.len(), queue.next().is_none()));
+            let worker = scope.spawn(|| (next(&queue).unwrap().batch.len(), next(&queue).is_none()));
             let _reply = push(&queue, 32, LONG);
             assert_eq!(worker.join().unwrap(), (1, true));
         });

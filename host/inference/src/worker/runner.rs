@@ -27,6 +27,11 @@ impl Runner {
         Self { network, normalisation, devices, counters, session: None }
     }
 
+    /// The most images that the device in use should be given.
+    pub(crate) fn preferred_batch(&self) -> usize {
+        self.devices.current().1.preferred_batch()
+    }
+
     /// Runs a batch, on the next device if this one fails. A panic counts as a failure of the device.
     ///
     /// # Errors

@@ -69,6 +69,19 @@ async fn concurrent_calls_of_one_shape_share_a_run() {
 }
 
 #[tokio::test]
+async fn an_engine_that_gains_nothing_from_batches_gets_one_image_at_a_time() {
+    let (inference, engine) = start(cpu(Poison::Error).one_by_one(), config());
+    let first = block(&inference, &engine).await;
+    let calls: Vec<Call> = (0..3).map(|number| call(&inference, &cut(number, 64), DetectionKind::Face, soon())).collect();
+    until("all calls are queued", || yunet(&inference).queue_depth == 3).await;
+    engine.open_gate();
+    for call in calls.into_iter().chain([first]) {
+        call.await.unwrap().unwrap();
+    }
+    assert_eq!(engine.batches(), [1; 4]);
+}
+
+#[tokio::test]
 async fn calls_over_the_queue_are_refused_at_once_and_the_others_are_served() {
     let (inference, engine) = start(cpu(Poison::Error), InferenceConfig { queue: 2, ..config() });
     let first = block(&inference, &engine).await;

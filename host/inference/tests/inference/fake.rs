@@ -20,6 +20,7 @@ pub(crate) struct FakeEngine {
     poison: Poison,
     /// Fails every run, poisonous or not.
     broken: bool,
+    batch: usize,
     shared: Arc<Shared>,
 }
 
@@ -38,12 +39,17 @@ struct State {
 
 impl FakeEngine {
     pub(crate) fn new(kind: DeviceKind, poison: Poison) -> Self {
-        Self { kind, poison, broken: false, shared: Arc::default() }
+        Self { kind, poison, broken: false, batch: usize::MAX, shared: Arc::default() }
     }
 
     /// An engine that fails every run.
     pub(crate) fn broken(kind: DeviceKind, how: Poison) -> Self {
         Self { broken: true, ..Self::new(kind, how) }
+    }
+
+    /// An engine that gains nothing from batches.
+    pub(crate) fn one_by_one(self) -> Self {
+        Self { batch: 1, ..self }
     }
 
     /// Runs wait from now on.
@@ -75,6 +81,10 @@ impl Engine for FakeEngine {
 
     fn kind(&self) -> DeviceKind {
         self.kind
+    }
+
+    fn preferred_batch(&self) -> usize {
+        self.batch
     }
 
     fn prepare(&self, network: &Network) -> Result<Box<dyn Session>, EngineError> {

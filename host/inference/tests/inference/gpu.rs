@@ -6,14 +6,12 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use breakwater_core::{Deadline, DetectionKind};
 use breakwater_inference::device::adapter::adapters;
 use breakwater_inference::engine::burn::BurnEngine;
 use breakwater_inference::model::Model;
 use breakwater_inference::{DeviceKind, DevicePreference, Inference, InferenceConfig};
 
 use crate::golden::check;
-use crate::pictures::shipped;
 
 const CHILD: &str = "BREAKWATER_TEST_GPU_CHILD";
 const NO_ADAPTER: &str = "NOT RUN: there is no wgpu adapter";
@@ -24,6 +22,8 @@ fn run_child(name: &str) {
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", name, "--nocapture"])
         .env(CHILD, "1")
+        // Fewer kernels are tried; which one is taken matters for speed only.
+        .env("CUBECL_AUTOTUNE_LEVEL", "minimal")
         .env("VK_DRIVER_FILES", "/nonexistent")
         .env("XDG_RUNTIME_DIR", folder.path())
         .output()
@@ -42,7 +42,9 @@ fn is_child() -> bool {
 }
 
 fn config() -> InferenceConfig {
-    InferenceConfig { device: DevicePreference::Gpu, allow_software: true, ..InferenceConfig::default() }
+    // Kernels are compiled within the budget of the first call that needs them, by a program that imitates a GPU.
+    let budget = Duration::from_secs(300);
+    InferenceConfig { device: DevicePreference::Gpu, allow_software: true, budget, ..InferenceConfig::default() }
 }
 
 /// The first adapter, whatever it is; none is said loudly.
@@ -101,9 +103,7 @@ async fn a_software_rasteriser_serves_only_when_it_is_allowed() {
     let inference = Inference::start(InferenceConfig { adapter: Some("LLVM".into()), ..config() }).unwrap();
     let report = inference.device();
     assert!(report.kind == DeviceKind::Gpu && report.name.contains("llvmpipe"), "{report:?}");
-    let start = Instant::now();
-    let deadline = Deadline::after(Duration::from_secs(300));
-    let faces = inference.detect(&shipped("astronaut"), DetectionKind::Face, deadline).await.unwrap();
-    println!("the first detection on {} took {:?}", report.name, start.elapsed());
-    assert_eq!((faces.len(), inference.device().kind), (1, DeviceKind::Gpu));
+    let took = inference.self_test().await.unwrap();
+    println!("a known face on {} took {took:?}", report.name);
+    assert_eq!((inference.device().kind, inference.statistics().devices_lost), (DeviceKind::Gpu, 0));
 }
