@@ -38,7 +38,8 @@ fn the_commands_of_the_guide_work_as_they_stand() {
     let mut shell = Command::new("bash");
     shell.current_dir(folder.path()).args(["-c", &script]).env("PATH", path).env("BREAKWATER", root()).env("CARGO_TARGET_DIR", target);
     let output = shell.output().unwrap();
-    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let log = std::fs::read_to_string(folder.path().join("service.log")).unwrap_or_default();
+    let said = format!("{}{}{log}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{}\n---\n{script}\n---\n{said}", output.status);
 }
 
