@@ -3,7 +3,7 @@
 //!
 //! Needs the components: `cargo xtask build-plugins`.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "a benchmark that meets a surprise stops there")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark that meets a surprise stops there")]
 
 use std::hint::black_box;
 use std::path::PathBuf;
@@ -113,7 +113,13 @@ impl Busy {
     fn start() -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
-        let spin = |stop: Arc<AtomicBool>| move || while !stop.load(Ordering::Relaxed) { black_box((0..1000_u64).sum::<u64>()); };
+        let spin = |stop: Arc<AtomicBool>| {
+            move || {
+                while !stop.load(Ordering::Relaxed) {
+                    black_box((0..1000_u64).sum::<u64>());
+                }
+            }
+        };
         Self(Arc::clone(&stop), (0..cores).map(|_| std::thread::spawn(spin(Arc::clone(&stop)))).collect())
     }
 }

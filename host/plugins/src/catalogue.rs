@@ -10,7 +10,7 @@ mod load;
 mod restore;
 mod shelf;
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwap;
 use breakwater_core::Deadline;
@@ -43,6 +43,7 @@ pub struct Catalogue {
     shelf: Shelf,
     /// What is on record. Held through every change, so there is one change at a time.
     state: Mutex<CatalogueState>,
+    this: Weak<Self>,
 }
 
 impl Catalogue {
@@ -61,7 +62,7 @@ impl Catalogue {
         let cache = CompiledCache::open(config.cache_dir.clone(), engine.wasm(), config.compiler.clone(), config.compile_limits)?;
         let services = Arc::new(Services { detect, cpu, image_limits: config.image_limits });
         let state = records.load().await?;
-        let catalogue = Self {
+        let catalogue = Arc::new_cyclic(|this| Self {
             config,
             engine,
             services,
@@ -70,9 +71,10 @@ impl Catalogue {
             snapshot: ArcSwap::default(),
             shelf: Shelf::default(),
             state: Mutex::new(CatalogueState::default()),
-        };
+            this: Weak::clone(this),
+        });
         catalogue.adopt(&mut *catalogue.state.lock().await, state).await;
-        Ok(Arc::new(catalogue))
+        Ok(catalogue)
     }
 
     /// What is active now. A call takes one snapshot and keeps it.
@@ -104,6 +106,18 @@ impl Catalogue {
         if tokio::time::timeout_at(deadline.instant(), drained).await.is_err() {
             tracing::warn!(running = self.running_calls(), "plugin calls were still running when the time to drain was over");
         }
+    }
+
+    /// Makes a change in a task of its own, which nobody's impatience can stop between the records and the snapshot. Whoever asked
+    /// waits for it; a shutdown does too.
+    async fn to_the_end<T, F>(&self, change: impl FnOnce(Arc<Self>) -> F) -> Result<T, PluginError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, PluginError>> + Send + 'static,
+    {
+        let Some(this) = self.this.upgrade() else { return Err(PluginError::Setup("the catalogue is gone".to_owned())) };
+        let ended = tokio::spawn(change(this)).await;
+        ended.map_err(|error| PluginError::Setup(format!("a change of the catalogue ended early: {error}")))?
     }
 
     /// Who wins a name that several plugins offer: the operator's order, or the one on record where there is none.

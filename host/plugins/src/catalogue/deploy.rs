@@ -21,9 +21,13 @@ impl Catalogue {
     /// # Errors
     /// Any [`PluginError`] but [`PluginError::GenerationInUse`]. Nothing has changed then.
     pub async fn deploy(&self, package: PluginPackage) -> Result<GenerationInfo, PluginError> {
+        self.to_the_end(move |this| async move { this.deploy_package(&package).await }).await
+    }
+
+    async fn deploy_package(&self, package: &PluginPackage) -> Result<GenerationInfo, PluginError> {
         let mut state = self.state.lock().await;
-        let record = self.record(&package)?;
-        let outcome = self.deploy_record(&mut state, record.clone(), &package).await;
+        let record = self.record(package)?;
+        let outcome = self.deploy_record(&mut state, record.clone(), package).await;
         match &outcome {
             Ok(info) => {
                 tracing::debug!(plugin = %record.id, version = %record.version, generation = %info.digest.short(), "a plugin was deployed");

@@ -17,8 +17,8 @@ impl Catalogue {
     /// # Errors
     /// [`PluginError::NotFound`] when it is not kept; whatever keeps it from being loaded; [`PluginError::Records`].
     pub async fn activate(&self, id: &PluginId, digest: Digest) -> Result<GenerationInfo, PluginError> {
-        let mut state = self.state.lock().await;
-        self.switch(&mut state, id, digest, false).await
+        let id = id.clone();
+        self.to_the_end(move |this| async move { this.switch(&mut *this.state.lock().await, &id, digest, false).await }).await
     }
 
     /// Goes back to the generation that was active before. Going back again goes back further.
@@ -26,10 +26,8 @@ impl Catalogue {
     /// # Errors
     /// [`PluginError::NotFound`] when none is kept; otherwise as [`Self::activate`].
     pub async fn rollback(&self, id: &PluginId) -> Result<GenerationInfo, PluginError> {
-        let mut state = self.state.lock().await;
-        let before = state.previous.get(id).and_then(|before| before.last()).copied();
-        let before = before.ok_or_else(|| PluginError::NotFound(format!("no earlier generation of the plugin `{id}` is kept")))?;
-        self.switch(&mut state, id, before, true).await
+        let id = id.clone();
+        self.to_the_end(move |this| async move { this.go_back(&id).await }).await
     }
 
     /// Forgets a kept generation.
@@ -38,6 +36,18 @@ impl Catalogue {
     /// [`PluginError::NotFound`], [`PluginError::GenerationInUse`] for the active one and for one that still serves calls,
     /// [`PluginError::Records`].
     pub async fn remove(&self, id: &PluginId, digest: Digest) -> Result<(), PluginError> {
+        let id = id.clone();
+        self.to_the_end(move |this| async move { this.remove_generation(&id, digest).await }).await
+    }
+
+    async fn go_back(&self, id: &PluginId) -> Result<GenerationInfo, PluginError> {
+        let mut state = self.state.lock().await;
+        let before = state.previous.get(id).and_then(|before| before.last()).copied();
+        let before = before.ok_or_else(|| PluginError::NotFound(format!("no earlier generation of the plugin `{id}` is kept")))?;
+        self.switch(&mut state, id, before, true).await
+    }
+
+    async fn remove_generation(&self, id: &PluginId, digest: Digest) -> Result<(), PluginError> {
         let mut state = self.state.lock().await;
         let record = state.generation(id, digest).ok_or_else(|| not_kept(id, digest))?;
         let code = record.code_digest;

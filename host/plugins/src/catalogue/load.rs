@@ -65,7 +65,7 @@ impl Catalogue {
 
     pub(super) fn assemble(&self, record: GenerationRecord, guest: Guest, offers: Vec<Offer>) -> Arc<Generation> {
         let places = Bulkhead::new(BulkheadConfig {
-            max_concurrent: self.config.pool.max_concurrent_per_generation.min(self.config.pool.max_concurrent),
+            max_concurrent: self.config.pool.max_concurrent_per_generation,
             max_queue: self.config.pool.max_queue,
         });
         let (observer, id) = (self.config.breaker_observer.clone(), record.id.clone());

@@ -8,7 +8,7 @@ use breakwater_plugins::{Capability, CatalogueRecords, CatalogueState, Generatio
 use bytes::Bytes;
 
 /// Runs the whole suite on records that are empty.
-pub async fn conforms(records: Arc<dyn CatalogueRecords>) {
+pub(crate) async fn conforms(records: Arc<dyn CatalogueRecords>) {
     starts_empty(&*records).await;
     returns_what_was_saved(&*records).await;
     refuses_a_change_from_an_old_revision(&*records).await;
@@ -17,7 +17,7 @@ pub async fn conforms(records: Arc<dyn CatalogueRecords>) {
     keeps_components(&*records).await;
 }
 
-pub fn state(revision: u64) -> CatalogueState {
+pub(crate) fn state(revision: u64) -> CatalogueState {
     let id: breakwater_plugins::PluginId = "crop-people".parse().unwrap();
     let digest = Digest::of(format!("generation {revision}").as_bytes());
     let strategy = Strategy {

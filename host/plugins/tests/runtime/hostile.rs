@@ -87,7 +87,11 @@ async fn an_endless_loop_does_not_hold_up_the_only_thread() {
     let served = std::thread::spawn(|| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let host = host(|config| config.limits.cpu = Duration::from_secs(2)).await;
+            let host = host(|config| {
+                config.limits.cpu = Duration::from_millis(500);
+                config.limits.timeout = Duration::from_secs(60);
+            })
+            .await;
             let looping = host.plan("endless_loop");
             let good = async {
                 for _ in 0..20 {
@@ -237,7 +241,8 @@ async fn calls_over_the_places_wait_and_calls_over_the_queue_are_refused() {
     let host = host(|config| {
         config.pool.max_concurrent = 1;
         config.pool.max_queue = 1;
-        config.limits.cpu = Duration::from_secs(4);
+        config.limits.cpu = Duration::from_secs(2);
+        config.limits.timeout = Duration::from_secs(60);
     })
     .await;
     let snapshot = host.snapshot();
@@ -264,20 +269,17 @@ async fn calls_over_the_places_wait_and_calls_over_the_queue_are_refused() {
     let waited = good.plan(&waits, &picture(), &[], &request("versioned")).await.unwrap_err();
     assert_eq!(&*waited.code, "call.deadline");
     assert!(start.elapsed() >= Duration::from_millis(150));
+    // The queue has one place: the first of two takes it, the second is refused at once.
+    let hurried = CallContext::root(Principal::System, Duration::from_millis(100));
+    let (picture, wanted) = (picture(), request("versioned"));
+    let (first, second) = tokio::join!(good.plan(&hurried, &picture, &[], &wanted), good.plan(&hurried, &picture, &[], &wanted));
+    assert_eq!(&*first.unwrap_err().code, "call.deadline");
+    let second = second.unwrap_err();
+    assert_eq!((&*second.code, second.kind), ("plugin.overloaded", FailureKind::Unavailable));
     let queued = {
         let snapshot = Arc::clone(&snapshot);
         tokio::spawn(async move { plan(&snapshot, "versioned", &[]).await })
     };
-    // Polled until the other one stands in the queue.
-    let overloaded = loop {
-        let hurried = CallContext::root(Principal::System, Duration::from_millis(20));
-        let failure = good.plan(&hurried, &picture(), &[], &request("versioned")).await.unwrap_err();
-        if &*failure.code == "plugin.overloaded" {
-            break failure;
-        }
-        assert!(!busy.is_finished(), "the loop ended before the queue was full");
-    };
-    assert_eq!(overloaded.kind, FailureKind::Unavailable);
     assert_eq!(&*busy.await.unwrap().unwrap_err().code, "plugin.cpu-time");
     assert!(queued.await.unwrap().is_ok(), "the waiting call is served once the place is free");
 }

@@ -161,6 +161,19 @@ async fn a_change_by_another_process_is_taken_over_and_ours_refused() {
     assert_eq!(host.records.load().await.unwrap().active.len(), 2);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_goes_on_when_nobody_waits_for_it_any_more() {
+    let host = Host::start().await;
+    let deploying = host.catalogue.deploy(package("answers", "1.0.0", guest("answers-v1")));
+    assert!(tokio::time::timeout(std::time::Duration::from_millis(1), deploying).await.is_err(), "compiling takes longer");
+    let start = std::time::Instant::now();
+    while host.snapshot().strategy("versioned").is_none() {
+        assert!(start.elapsed() < std::time::Duration::from_secs(60), "the change was dropped with whoever asked for it");
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(version(&host).await, 1.0);
+}
+
 fn fixture(
     component: Bytes,
     expect: Option<Expectation>,

@@ -14,7 +14,7 @@ use breakwater_vision::{Detail, Image, Limits};
 use bytes::Bytes;
 
 /// Runs jobs where they are handed in.
-pub struct AtOnce;
+pub(crate) struct AtOnce;
 
 impl CpuPool for AtOnce {
     fn run(&self, job: Box<dyn FnOnce() + Send>, _deadline: Deadline) -> BoxFuture<'static, Result<(), Failure>> {
@@ -25,7 +25,7 @@ impl CpuPool for AtOnce {
 
 /// What the detectors do.
 #[derive(Clone)]
-pub enum Detectors {
+pub(crate) enum Detectors {
     Find(Vec<Detection>),
     Fail,
     TakeForever,
@@ -54,7 +54,7 @@ impl Detect for Detectors {
 }
 
 /// A face at a place of the test picture.
-pub fn face(x: f32, y: f32, edge: f32) -> Detection {
+pub(crate) fn face(x: f32, y: f32, edge: f32) -> Detection {
     let bounds = Bounds { x, y, width: edge, height: edge };
     Detection { kind: DetectionKind::Face, label: "face".to_owned(), confidence: 0.95, bounds, landmarks: Vec::new() }
 }
@@ -76,47 +76,47 @@ fn read(path: &Path) -> Bytes {
 }
 
 /// A component of `tests/guests`.
-pub fn guest(name: &str) -> Bytes {
+pub(crate) fn guest(name: &str) -> Bytes {
     read(&guests().join(format!("{name}.wasm")))
 }
 
 /// The component of a shipped plugin, such as `crop-people`.
-pub fn shipped(id: &str) -> Bytes {
+pub(crate) fn shipped(id: &str) -> Bytes {
     let file = format!("{}.wasm", id.replace('-', "_"));
     let built = target().join("breakwater-plugins").join(id).join(&file);
     if built.is_file() { read(&built) } else { read(&guests().join(file)) }
 }
 
 /// A package of a component with a minimal manifest and more lines to it.
-pub fn package_with(id: &str, version: &str, component: Bytes, more: &str) -> PluginPackage {
+pub(crate) fn package_with(id: &str, version: &str, component: Bytes, more: &str) -> PluginPackage {
     let world = "breakwater:plugin/crop-plugin@0.1.0";
     let manifest = format!("id = \"{id}\"\nversion = \"{version}\"\nworld = \"{world}\"\n{more}");
     PluginPackage::from_parts(&manifest, component, Vec::new()).unwrap()
 }
 
 /// A package that asks for imaging.
-pub fn package(id: &str, version: &str, component: Bytes) -> PluginPackage {
+pub(crate) fn package(id: &str, version: &str, component: Bytes) -> PluginPackage {
     package_with(id, version, component, "capabilities = [\"imaging\"]")
 }
 
-pub struct Host {
-    pub catalogue: Arc<Catalogue>,
-    pub records: Arc<dyn CatalogueRecords>,
-    pub folder: Arc<tempfile::TempDir>,
+pub(crate) struct Host {
+    pub(crate) catalogue: Arc<Catalogue>,
+    pub(crate) records: Arc<dyn CatalogueRecords>,
+    pub(crate) folder: Arc<tempfile::TempDir>,
 }
 
 impl Host {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::with(Detectors::Find(Vec::new()), |_| ()).await
     }
 
-    pub async fn with(detectors: Detectors, adjust: impl FnOnce(&mut RuntimeConfig)) -> Self {
+    pub(crate) async fn with(detectors: Detectors, adjust: impl FnOnce(&mut RuntimeConfig)) -> Self {
         let folder = Arc::new(tempfile::tempdir().unwrap());
         Self::on(Arc::new(MemoryRecords::default()), folder, detectors, adjust).await
     }
 
     /// Another process on the same records and folder.
-    pub async fn restarted(&self, adjust: impl FnOnce(&mut RuntimeConfig)) -> Self {
+    pub(crate) async fn restarted(&self, adjust: impl FnOnce(&mut RuntimeConfig)) -> Self {
         Self::on(Arc::clone(&self.records), Arc::clone(&self.folder), Detectors::Find(Vec::new()), adjust).await
     }
 
@@ -133,18 +133,18 @@ impl Host {
         Self { catalogue, records, folder }
     }
 
-    pub fn snapshot(&self) -> Arc<Snapshot> {
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
         self.catalogue.snapshot()
     }
 
     /// A plan of a strategy for the test picture.
-    pub async fn plan(&self, strategy: &str) -> Result<CropPlan, Failure> {
+    pub(crate) async fn plan(&self, strategy: &str) -> Result<CropPlan, Failure> {
         plan(&self.snapshot(), strategy, &[]).await
     }
 }
 
 /// 64 by 48 pixels.
-pub fn picture() -> Arc<Image> {
+pub(crate) fn picture() -> Arc<Image> {
     static PICTURE: std::sync::OnceLock<Arc<Image>> = std::sync::OnceLock::new();
     let decode = || {
         let bytes = Bytes::from_static(include_bytes!("../../src/probe_picture.png"));
@@ -153,27 +153,27 @@ pub fn picture() -> Arc<Image> {
     Arc::clone(PICTURE.get_or_init(decode))
 }
 
-pub fn request(strategy: &str) -> PlanRequest {
+pub(crate) fn request(strategy: &str) -> PlanRequest {
     PlanRequest { strategy: strategy.to_owned(), ratio: AspectRatio::new(1, 1).unwrap(), parameters: serde_json::json!({}) }
 }
 
-pub fn context() -> CallContext {
+pub(crate) fn context() -> CallContext {
     CallContext::root(Principal::System, Duration::from_secs(20))
 }
 
-pub async fn plan(snapshot: &Snapshot, strategy: &str, given: &[Detection]) -> Result<CropPlan, Failure> {
+pub(crate) async fn plan(snapshot: &Snapshot, strategy: &str, given: &[Detection]) -> Result<CropPlan, Failure> {
     let (_, generation) = snapshot.strategy(strategy).unwrap_or_else(|| panic!("no strategy {strategy}"));
     generation.plan(&context(), &picture(), given, &request(strategy)).await
 }
 
 /// A term of a plan.
-pub fn term(plan: &CropPlan, name: &str) -> f32 {
+pub(crate) fn term(plan: &CropPlan, name: &str) -> f32 {
     let found = plan.reasons.iter().find(|term| term.name == name);
     found.unwrap_or_else(|| panic!("no term {name} in {:?}", plan.reasons)).value
 }
 
 /// This process's resident memory, in bytes.
-pub fn resident() -> u64 {
+pub(crate) fn resident() -> u64 {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
     let pages: u64 = statm.split_whitespace().nth(1).unwrap().parse().unwrap();
     pages * 4096
