@@ -1,7 +1,7 @@
 //! Bindings of the plugin contract, generated from the WIT files. Nothing outside this crate sees them: values are converted to the
 //! core vocabulary where they enter.
 
-#![expect(clippy::all, reason = "generated code; the WIT files document every item")]
+#![allow(clippy::all, reason = "generated code; the WIT files document every item")]
 
 wasmtime::component::bindgen!({
     path: "../../wit",

@@ -100,9 +100,11 @@ impl Default for CompileLimits {
     }
 }
 
+type OnBreakerChange = dyn Fn(&PluginId, Change) + Send + Sync;
+
 /// Is told whenever the breaker of a plugin's generation changes its state. By default nobody is.
 #[derive(Clone, Default)]
-pub struct BreakerObserver(Option<Arc<dyn Fn(&PluginId, Change) + Send + Sync>>);
+pub struct BreakerObserver(Option<Arc<OnBreakerChange>>);
 
 impl BreakerObserver {
     /// Tells `observer`, on the thread whose call caused the change.

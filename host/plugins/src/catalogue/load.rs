@@ -77,14 +77,13 @@ impl Catalogue {
 
 /// Refuses a component that imports what it is not granted, and says who has to do what.
 fn check_capabilities(surface: &Surface, granted: &BTreeSet<Capability>, id: &PluginId, grants: &Grants) -> Result<(), PluginError> {
-    let needed = surface.imports.iter().filter_map(|item| item.capability.map(|capability| (item, capability)));
-    for (item, capability) in needed.filter(|(_, capability)| !granted.contains(capability) && *capability != Capability::Logging) {
-        let missing = if grants.of(id).contains(&capability) {
-            format!("add \"{capability}\" to `capabilities` in plugin.toml")
-        } else {
-            format!("the operator does not grant it to the plugin `{id}`")
-        };
-        return Err(PluginError::CapabilityDenied { capability, import: item.interface.clone(), missing });
-    }
-    Ok(())
+    let mut needed = surface.imports.iter().filter_map(|item| item.capability.map(|capability| (item, capability)));
+    let denied = needed.find(|(_, capability)| !granted.contains(capability) && *capability != Capability::Logging);
+    let Some((item, capability)) = denied else { return Ok(()) };
+    let missing = if grants.of(id).contains(&capability) {
+        format!("add \"{capability}\" to `capabilities` in plugin.toml")
+    } else {
+        format!("the operator does not grant it to the plugin `{id}`")
+    };
+    Err(PluginError::CapabilityDenied { capability, import: item.interface.clone(), missing })
 }
