@@ -2,7 +2,7 @@
 //!
 //! Inputs are the shipped photograph as it is (640x427) and enlarged to 1920x1280, both JPEG.
 
-#![expect(clippy::expect_used, missing_docs, reason = "a benchmark that meets a surprise stops there")]
+#![allow(clippy::expect_used, missing_docs, reason = "a benchmark that meets a surprise stops there")]
 
 use std::hint::black_box;
 

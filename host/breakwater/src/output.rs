@@ -1,5 +1,5 @@
 //! Standard output and standard error of the command line.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command speaks to whoever typed it; everything else goes through here")]
+#![expect(clippy::print_stderr, reason = "a command speaks to whoever typed it; everything else goes through here")]
 
 use std::io::{IsTerminal as _, Write as _};
 

@@ -1,4 +1,11 @@
 //! What is written down is what the code does.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that meets a surprise should stop there, also in a function that tests share"
+)]
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,4 +1,11 @@
 //! Whole calls over real pictures, a real catalogue without plugins, and detectors that do as they are told.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that meets a surprise should stop there, also in a function that tests share"
+)]
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,5 +1,14 @@
 //! The plugin runtime with real components: those of `tests/guests`, the plugins of this repository, and the kept component of the
 //! first contract.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a test that meets a surprise should stop there, also in a function that tests share"
+)]
 
 #[path = "conformance/records.rs"]
 mod catalogue_records;

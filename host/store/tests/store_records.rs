@@ -1,4 +1,13 @@
 //! The SQLite store against the suites of the traits it implements, and across restarts.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a test that meets a surprise should stop there, also in a function that tests share"
+)]
 
 #[path = "../../plugins/tests/conformance/records.rs"]
 mod catalogue_records;

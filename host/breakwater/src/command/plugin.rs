@@ -20,7 +20,7 @@ pub(crate) fn run(command: PluginCommand) -> Result<ExitCode> {
         PluginCommand::Check { folder, places } => block_on(check(&folder, &places)),
         PluginCommand::List { server } => block_on(async {
             let plugins = Server::at(&server.server)?.plugins().await?;
-            print(&server, &plugins, |plugins| table::plugins(plugins))
+            print(&server, &plugins, table::plugins)
         }),
         PluginCommand::Deploy { folder, server } => block_on(async {
             let generation = Server::at(&server.server)?.deploy(&folder).await?;
