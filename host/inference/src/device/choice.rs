@@ -66,7 +66,9 @@ pub fn choose(
     let why = if refused.is_empty() { "no graphics adapter was found".to_owned() } else { refused.join("; ") };
     match config.device {
         DevicePreference::Gpu => Err(InferenceError::NoGpu { reason: why }),
-        DevicePreference::Auto | DevicePreference::Cpu => Ok(Engines { preferred: cpu, fallback: None, reason: why }),
+        DevicePreference::Auto | DevicePreference::Cpu => {
+            Ok(Engines { preferred: cpu, fallback: None, reason: format!("no GPU is usable: {why}") })
+        }
     }
 }
 
