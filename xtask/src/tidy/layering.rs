@@ -62,7 +62,7 @@ const LAYERS: &[Layer] = &[
     Layer { name: "breakwater-tests", may_know: &[], why: "end-to-end tests see the binary as its users do" },
     Layer {
         name: "breakwater-benches",
-        may_know: &[CORE, VISION, INFERENCE, PLUGINS, OPERATIONS],
+        may_know: &[CORE, RESILIENCE, VISION, INFERENCE, PLUGINS, OPERATIONS],
         why: "benches measure the public parts of the product, not its transport or its storage",
     },
     Layer {
