@@ -13,14 +13,17 @@ use std::time::{Duration, Instant};
 
 use breakwater_core::{AspectRatio, Bounds, CallContext, Deadline, Detection, DetectionKind, Failure, PlanRequest, Point, Principal};
 use breakwater_plugins::{
-    BoxFuture, Catalogue, Compiler, CpuPool, Detect, Generation, MemoryRecords, PluginId, PluginPackage, RuntimeConfig,
+    BoxFuture, Catalogue, Compiler, CpuPool, Detect, Generation, MemoryRecords, PluginId, PluginPackage, PoolConfig, RuntimeConfig,
 };
+use breakwater_resilience::Trip;
 use breakwater_vision::{Detail, Image, Limits};
 use bytes::Bytes;
 use criterion::{Criterion, criterion_group, criterion_main};
 use tokio::runtime::Runtime;
 
 const GENERATIONS: usize = 50;
+/// A 1x1 GIF: nothing to compute in it.
+const PIXEL: &[u8] = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff!\xf9\x04\x01\x00\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;";
 const PICTURE: &[u8] = include_bytes!("../../plugins/crop-people/fixtures/group.png");
 
 /// Runs jobs where they are handed in, so that what is measured is the runtime and not a thread pool.
@@ -147,6 +150,16 @@ fn calls(criterion: &mut Criterion) {
         });
     }
 
+    let bench = Bench::new(|config| config.pool.linear_memory_keep_resident = PoolConfig::MAX_KEEP_RESIDENT);
+    let kept = bench.deploy("crop-people", "0.1.0", &component_bytes);
+    group.bench_function("center_faces/64_kib_kept_resident", |bencher| {
+        bencher.to_async(&bench.runtime).iter(|| bench.plan(&kept, &wanted));
+    });
+    // A plan without any computing: what an instance and a call cost alone.
+    let bench = Bench::new(|_| ());
+    let (centered, center) = (bench.deploy("misbehaving", "0.1.0", &component("misbehaving")), request("well"));
+    group.bench_function("well", |bencher| bencher.to_async(&bench.runtime).iter(|| bench.plan(&centered, &center)));
+
     let ids: Vec<PluginId> = (0..GENERATIONS).map(|number| format!("crop-{}", letters(number)).parse().unwrap()).collect();
     let bench = Bench::new(|config| config.order = ids.clone());
     let generations: Vec<_> = ids.iter().map(|id| bench.deploy(id.as_str(), "0.1.0", &component_bytes)).collect();
@@ -187,25 +200,29 @@ fn letters(number: usize) -> String {
     format!("n{number}")
 }
 
-/// The guest asks for the entropy of one pixel a million times: what is left over is the way into the host and back.
+/// The guest asks for the entropy of an image of one pixel until it is stopped: what that takes is the way into the host and back.
 fn host_calls(criterion: &mut Criterion) {
+    const CALLS: u32 = 10_000;
     let bench = Bench::new(|config| {
-        config.limits.host_calls = u32::MAX;
-        config.limits.cpu = Duration::from_secs(600);
-        config.limits.timeout = Duration::from_secs(600);
+        config.limits.host_calls = CALLS;
+        config.limits.cpu = Duration::from_secs(60);
+        config.limits.timeout = Duration::from_secs(60);
+        config.breaker.trip = Trip::ConsecutiveFailures { threshold: u32::MAX };
     });
     let generation = bench.deploy("misbehaving", "0.1.0", &component("misbehaving"));
     let flood = request("host_call_flood");
+    let pixel = Arc::new(Image::decode(Bytes::from_static(PIXEL), Detail::Full, &Limits::default()).unwrap());
     let mut group = criterion.benchmark_group("host_call");
-    group.sample_size(10).measurement_time(Duration::from_secs(10));
+    group.sample_size(20);
     group.bench_function("image_capability", |bencher| {
         bencher.to_async(&bench.runtime).iter_custom(|iterations| {
-            let (bench, generation, flood) = (&bench, &generation, &flood);
+            let (bench, generation, flood, pixel) = (&bench, &generation, &flood, &pixel);
             async move {
                 let start = Instant::now();
-                bench.plan(generation, flood).await;
-                // A million host calls were made; criterion wants the time of `iterations`.
-                start.elapsed().mul_f64(iterations as f64 / 1e6)
+                let failure = generation.plan(&bench.context, pixel, &[], flood).await.expect_err("stopped");
+                assert_eq!(&*failure.code, "plugin.host-calls");
+                // Ten thousand host calls were made; criterion wants the time of `iterations`.
+                start.elapsed().mul_f64(iterations as f64 / f64::from(CALLS))
             }
         });
     });
