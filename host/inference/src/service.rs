@@ -108,7 +108,8 @@ impl Inference {
             let (lane, image, pool, cache) = (Arc::clone(lane), Arc::clone(image), self.pool.clone(), Arc::clone(&self.cache));
             let deadline = Deadline::after(self.budget);
             async move {
-                let found = lane.infer(image, &pool, deadline).await?;
+                // A device that hangs must not hold the flight: those who come after its end start anew.
+                let found = deadline.bound("the inference", lane.infer(image, &pool, deadline)).await??;
                 cache.insert(key, found.clone());
                 Ok(found)
             }
