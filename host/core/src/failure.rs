@@ -36,6 +36,26 @@ pub enum FailureKind {
     Other,
 }
 
+impl FailureKind {
+    /// As answers, logs and metrics write it; the same word as in JSON and in the contract.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "invalid-request",
+            Self::NotFound => "not-found",
+            Self::Denied => "denied",
+            Self::Unavailable => "unavailable",
+            Self::Timeout => "timeout",
+            Self::CircuitOpen => "circuit-open",
+            Self::BudgetExhausted => "budget-exhausted",
+            Self::Rejected => "rejected",
+            Self::Limit => "limit",
+            Self::Internal => "internal",
+            Self::Other => "other",
+        }
+    }
+}
+
 /// Whether the thing asked for may have happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -174,6 +194,13 @@ mod tests {
         let failure = Failure::internal("could not store the plan").caused_by(std::io::Error::other("/secret/path is full"));
         assert!(!failure.to_string().contains("secret"));
         assert!(failure.chain().ends_with("/secret/path is full"));
+    }
+
+    #[test]
+    fn a_kind_is_named_as_in_json() {
+        for kind in [FailureKind::InvalidRequest, FailureKind::CircuitOpen, FailureKind::BudgetExhausted, FailureKind::Other] {
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());
+        }
     }
 
     #[test]

@@ -95,7 +95,7 @@ impl Problem {
         };
         Self {
             problem_type: format!("urn:breakwater:error:{}", failure.code),
-            title: title(failure.kind).to_owned(),
+            title: failure.kind.name().to_owned(),
             status: status_of(failure).as_u16(),
             detail,
             code: failure.code.clone().into_owned(),
@@ -139,22 +139,6 @@ impl IntoResponse for Refusal {
         let mut response = status_of(&self.0).into_response();
         response.extensions_mut().insert(self);
         response
-    }
-}
-
-fn title(kind: FailureKind) -> &'static str {
-    match kind {
-        FailureKind::InvalidRequest => "invalid-request",
-        FailureKind::NotFound => "not-found",
-        FailureKind::Denied => "denied",
-        FailureKind::Unavailable => "unavailable",
-        FailureKind::Timeout => "timeout",
-        FailureKind::CircuitOpen => "circuit-open",
-        FailureKind::BudgetExhausted => "budget-exhausted",
-        FailureKind::Rejected => "rejected",
-        FailureKind::Limit => "limit",
-        FailureKind::Internal => "internal",
-        FailureKind::Other => "other",
     }
 }
 

@@ -140,7 +140,7 @@ impl Metrics {
 
     /// A call of an operation failed.
     pub fn operation_failed(&self, operation: &'static str, kind: FailureKind, elapsed: Duration) {
-        self.operation(operation, outcome(kind), "none", false, elapsed);
+        self.operation(operation, kind.name(), "none", false, elapsed);
     }
 
     fn operation(&self, operation: &'static str, outcome: &'static str, served_by: &'static str, degraded: bool, elapsed: Duration) {
@@ -156,8 +156,9 @@ impl Metrics {
     }
 
     /// A plugin was called; `result` is `Err` with the failure's kind if it did not answer.
+    /// The row names the kind: a set that cannot grow, unlike codes, which guests choose.
     pub fn plugin_call(&self, plugin: &str, result: Result<(), FailureKind>, elapsed: Duration) {
-        let outcome = result.map_or_else(outcome, |()| "ok");
+        let outcome = result.map_or_else(FailureKind::name, |()| "ok");
         let row = labels(&names::PLUGIN_CALLS, [plugin.to_owned().into(), outcome.into()]);
         self.plugin_calls.get_or_create(&row).inc();
         observe(&self.plugin_duration, &names::PLUGIN_DURATION, plugin.to_owned(), elapsed);
@@ -197,23 +198,6 @@ fn registered<M: Registrable + Clone>(registry: &mut Registry, metric: &Metric, 
 
 fn observe(family: &Histograms, metric: &Metric, label: impl Into<Cow<'static, str>>, elapsed: Duration) {
     family.get_or_create(&labels(metric, [label.into()])).observe(elapsed.as_secs_f64());
-}
-
-/// A failure's kind as labels write it: a set that cannot grow, unlike codes, which guests choose.
-fn outcome(kind: FailureKind) -> &'static str {
-    match kind {
-        FailureKind::InvalidRequest => "invalid-request",
-        FailureKind::NotFound => "not-found",
-        FailureKind::Denied => "denied",
-        FailureKind::Unavailable => "unavailable",
-        FailureKind::Timeout => "timeout",
-        FailureKind::CircuitOpen => "circuit-open",
-        FailureKind::BudgetExhausted => "budget-exhausted",
-        FailureKind::Rejected => "rejected",
-        FailureKind::Limit => "limit",
-        FailureKind::Internal => "internal",
-        FailureKind::Other => "other",
-    }
 }
 
 #[cfg(test)]
