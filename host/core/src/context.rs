@@ -1,14 +1,19 @@
 //! Who calls, until when, and under which name the call is found in every log.
 
+use std::any::Any;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::caller::Caller;
 use crate::deadline::Deadline;
 use crate::failure::Failure;
+use crate::ledger::Ledger;
+use crate::trace::TraceContext;
 
 /// Names one call across services, logs and answers. At most 128 printable ASCII characters without spaces.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -76,17 +81,51 @@ pub enum Principal {
     System,
 }
 
-/// What travels with a call from its root into everything it causes.
+/// What the host looked like when the root of a call began: catalogue, chains, settings. Whoever captured it knows its type.
+#[derive(Clone, Default)]
+pub struct CallSnapshot(Option<Arc<dyn Any + Send + Sync>>);
+
+impl CallSnapshot {
+    /// Holds `snapshot` for the call and everything nested in it.
+    #[must_use]
+    pub fn of<T: Send + Sync + 'static>(snapshot: Arc<T>) -> Self {
+        Self(Some(snapshot))
+    }
+
+    /// The snapshot, if one of this type was captured.
+    #[must_use]
+    pub fn get<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        self.0.clone()?.downcast().ok()
+    }
+}
+
+impl fmt::Debug for CallSnapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "captured" } else { "none" })
+    }
+}
+
+/// What travels with a call from its root into everything it causes. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct CallContext {
     /// Found in every log line and answer.
     pub correlation_id: CorrelationId,
-    /// W3C trace context of the caller's span.
-    pub traceparent: Option<String>,
+    /// The current span; goes downstream as `traceparent`.
+    pub trace: TraceContext,
     /// Who calls.
     pub principal: Principal,
+    /// On whose behalf.
+    pub caller: Arc<Caller>,
+    /// What the caller attached, such as `project_id`; propagated, never interpreted.
+    pub labels: Arc<[(String, String)]>,
+    /// The same for every attempt at one effect; keys sent downstream are derived from it.
+    pub idempotency_key: Option<Arc<str>>,
     /// When the caller stops waiting.
     pub deadline: Deadline,
+    /// What the call has cost its upstreams, nested calls included.
+    pub ledger: Ledger,
+    /// What the host looked like when the root began.
+    pub snapshot: CallSnapshot,
     /// How many calls this one is nested in; 0 at the root.
     pub depth: u8,
 }
@@ -98,10 +137,21 @@ impl CallContext {
     /// The root of a call by `principal` that must end within `budget`.
     #[must_use]
     pub fn root(principal: Principal, budget: Duration) -> Self {
-        Self { correlation_id: CorrelationId::generate(), traceparent: None, principal, deadline: Deadline::after(budget), depth: 0 }
+        Self {
+            correlation_id: CorrelationId::generate(),
+            trace: TraceContext::generate(false),
+            principal,
+            caller: Arc::default(),
+            labels: Arc::default(),
+            idempotency_key: None,
+            deadline: Deadline::after(budget),
+            ledger: Ledger::default(),
+            snapshot: CallSnapshot::default(),
+            depth: 0,
+        }
     }
 
-    /// The context of a call made on behalf of this one: same identity, one level deeper, no later deadline.
+    /// The context of a call made on behalf of this one: same identity, ledger and snapshot, one level deeper, no later deadline.
     ///
     /// # Errors
     /// A failure of code `call.too-deep` beyond [`Self::MAX_DEPTH`].
@@ -110,6 +160,12 @@ impl CallContext {
             return Err(Failure::limit("call.too-deep", format!("calls may nest at most {} levels", Self::MAX_DEPTH)));
         }
         Ok(Self { depth: self.depth + 1, ..self.clone() })
+    }
+
+    /// The same call in a new span below the current one.
+    #[must_use]
+    pub fn child_span(&self) -> Self {
+        Self { trace: self.trace.child(), ..self.clone() }
     }
 
     /// The same call with at most `budget` left.

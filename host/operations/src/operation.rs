@@ -4,18 +4,7 @@
 
 use std::time::Duration;
 
-/// What an operation does to the world.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OperationEffect {
-    /// Nothing: it may be repeated and answered by anyone.
-    Read,
-    /// Makes something new.
-    Create,
-    /// Changes something.
-    Update,
-    /// Removes something.
-    Delete,
-}
+pub use breakwater_core::OperationEffect;
 
 /// For how long an answer may be kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -140,12 +140,12 @@ impl Guest {
 fn call_context(context: &CallContext) -> types::CallContext {
     types::CallContext {
         correlation_id: context.correlation_id.to_string(),
-        traceparent: context.traceparent.clone(),
-        subject: None,
-        tenant: None,
-        idempotency_key: None,
+        traceparent: Some(context.trace.to_string()),
+        subject: context.caller.subject.clone(),
+        tenant: context.caller.tenant.clone(),
+        idempotency_key: context.idempotency_key.as_deref().map(str::to_owned),
         attempt: 1,
-        labels: Vec::new(),
+        labels: context.labels.to_vec(),
     }
 }
 

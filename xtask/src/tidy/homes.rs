@@ -53,8 +53,14 @@ const HOMES: &[Home] = &[
     },
     Home {
         crates: &["reqwest"],
-        folders: &["host/breakwater", "tests"],
-        why: "outbound calls need pools, retries and breakers; until they have a crate, only the command line calls a service",
+        folders: &["host/upstream", "host/breakwater", "tests"],
+        why: "outbound calls need pools, retries and breakers, which `upstream` has; the command line is a client like any other",
+    },
+    Home { crates: &["redis"], folders: &["host/cache"], why: "tiers stay behind the cache" },
+    Home {
+        crates: &["opentelemetry", "opentelemetry_sdk", "opentelemetry-otlp", "opentelemetry-http"],
+        folders: &["host/telemetry"],
+        why: "what is exported is decided where logs and metrics are",
     },
     Home { crates: &["prometheus-client"], folders: &["host/telemetry"], why: "metric names live in one place" },
     Home {

@@ -16,6 +16,9 @@ const CORE: &str = "breakwater-core";
 const SETTINGS: &str = "breakwater-settings";
 const TELEMETRY: &str = "breakwater-telemetry";
 const RESILIENCE: &str = "breakwater-resilience";
+const FLAGS: &str = "breakwater-flags";
+const CACHE: &str = "breakwater-cache";
+const UPSTREAM: &str = "breakwater-upstream";
 const VISION: &str = "breakwater-vision";
 const INFERENCE: &str = "breakwater-inference";
 const PLUGINS: &str = "breakwater-plugins";
@@ -28,6 +31,13 @@ const LAYERS: &[Layer] = &[
     Layer { name: SETTINGS, may_know: &[CORE], why: "settings are values; whoever uses them builds itself from them" },
     Layer { name: TELEMETRY, may_know: &[CORE], why: "everyone reports through it, so it can know nobody" },
     Layer { name: RESILIENCE, may_know: &[CORE], why: "mechanisms are generic over a call and never import the product" },
+    Layer { name: FLAGS, may_know: &[CORE, TELEMETRY], why: "a flag is a rule over a caller; who asks is not its business" },
+    Layer { name: CACHE, may_know: &[CORE, TELEMETRY], why: "it keeps bytes under keys; what they mean is for whoever puts them there" },
+    Layer {
+        name: UPSTREAM,
+        may_know: &[CORE, TELEMETRY, RESILIENCE],
+        why: "it sends requests; operations, plugins and records reach it, never the reverse",
+    },
     Layer { name: VISION, may_know: &[CORE], why: "image work is pure and synchronous; who schedules it is not its business" },
     Layer {
         name: INFERENCE,
@@ -41,12 +51,12 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: STORE,
-        may_know: &[CORE, PLUGINS],
+        may_know: &[CORE, PLUGINS, UPSTREAM, FLAGS],
         why: "domains define the records they keep; the store implements them, never the reverse",
     },
     Layer {
         name: OPERATIONS,
-        may_know: &[CORE, SETTINGS, TELEMETRY, RESILIENCE, VISION, INFERENCE, PLUGINS],
+        may_know: &[CORE, SETTINGS, TELEMETRY, RESILIENCE, UPSTREAM, CACHE, FLAGS, VISION, INFERENCE, PLUGINS],
         why: "the use cases stand above the domains and below every transport; records reach them through the domains",
     },
     Layer {
@@ -56,13 +66,15 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "breakwater",
-        may_know: &[CORE, SETTINGS, TELEMETRY, RESILIENCE, VISION, INFERENCE, PLUGINS, STORE, OPERATIONS, HTTP],
+        may_know: &[
+            CORE, SETTINGS, TELEMETRY, RESILIENCE, UPSTREAM, CACHE, FLAGS, VISION, INFERENCE, PLUGINS, STORE, OPERATIONS, HTTP,
+        ],
         why: "the composition root is the only crate that knows everything, and nobody knows it",
     },
     Layer { name: "breakwater-tests", may_know: &[], why: "end-to-end tests see the binary as its users do" },
     Layer {
         name: "breakwater-benches",
-        may_know: &[CORE, RESILIENCE, VISION, INFERENCE, PLUGINS, OPERATIONS],
+        may_know: &[CORE, RESILIENCE, UPSTREAM, CACHE, FLAGS, VISION, INFERENCE, PLUGINS, OPERATIONS],
         why: "benches measure the public parts of the product, not its transport or its storage",
     },
     Layer {

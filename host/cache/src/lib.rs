@@ -1,0 +1,3 @@
+//! A tiered cache: memory, then Redis; and single flight.
+
+#![forbid(unsafe_code)]

@@ -1,0 +1,3 @@
+//! Feature flags: rollout and targeting, read live.
+
+#![forbid(unsafe_code)]

@@ -1,0 +1,3 @@
+//! Named upstreams: endpoints, registry, health, the pooled HTTP client.
+
+#![forbid(unsafe_code)]
