@@ -30,7 +30,7 @@ pub use geometry::{AspectRatio, Bounds, Point, Rect, Size};
 pub use invoker::{BoxFuture, Invoker};
 pub use ledger::Ledger;
 pub use operation::{OperationEffect, OperationSpec};
-pub use outbound::{Body, Method, OutboundRequest, OutboundResponse};
+pub use outbound::{Body, Method, OutboundRequest, OutboundResponse, Part};
 pub use outcome::{Outcome, Reason, ServedBy};
 pub use payload::{Attachment, Payload};
 pub use trace::TraceContext;

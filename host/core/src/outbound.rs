@@ -61,6 +61,21 @@ pub enum Body {
     Bytes(Bytes),
     /// Pieces as they come. Sent at most once.
     Stream(BoxStream<'static, Result<Bytes, Failure>>),
+    /// multipart/form-data; of requests only. Whoever sends it encodes it and sets `content-type` with the boundary. Can be sent again.
+    Form(Vec<Part>),
+}
+
+/// One part of multipart/form-data (RFC 7578).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// The field's name.
+    pub name: String,
+    /// Makes it a file.
+    pub filename: Option<String>,
+    /// Such as `image/jpeg`; absent for plain text fields.
+    pub media_type: Option<String>,
+    /// The content.
+    pub bytes: Bytes,
 }
 
 impl Body {
@@ -88,6 +103,7 @@ impl fmt::Debug for Body {
         match self {
             Self::Bytes(bytes) => write!(f, "Bytes({})", bytes.len()),
             Self::Stream(_) => f.write_str("Stream"),
+            Self::Form(parts) => write!(f, "Form({} parts)", parts.len()),
         }
     }
 }
