@@ -129,6 +129,9 @@ pub struct OutboundRequest {
     pub max_response_bytes: Option<u64>,
     /// Whether the answer's body is wanted as it comes rather than whole.
     pub stream_response: bool,
+    /// Whether an answer of status 400 or more is given back as the answer it is, once it is not tried again, instead of as the failure
+    /// `upstream.status` or `upstream.max-retries-exceeded`. It counts against budget, breaker and endpoint all the same.
+    pub any_status: bool,
 }
 
 impl OutboundRequest {
@@ -145,6 +148,7 @@ impl OutboundRequest {
             timeout: None,
             max_response_bytes: None,
             stream_response: false,
+            any_status: false,
         }
     }
 }
