@@ -1,15 +1,23 @@
-//! What the service says about itself: logs, Prometheus metrics and typed events.
+//! What the service says about itself: logs, Prometheus metrics, spans and typed events.
 //!
 //! Every metric name lives in [`metrics::names`], so that dashboards have one place to look; `docs/metrics.md` is checked
-//! against it. An [`Event`] is a thing that operators care about: it writes its log line and counts its metric together,
-//! so that neither can be forgotten.
+//! against it. An [`Event`] is a thing that operators care about: it writes its log line and counts its metric together, and
+//! the span of the call carries it, so that none of them can be forgotten. A [`Tracer`] exports spans over OTLP when it is asked to.
 
 #![forbid(unsafe_code)]
 
 pub mod event;
+mod label;
 pub mod logs;
 pub mod metrics;
+mod throttle;
+pub mod tracer;
 
-pub use event::{Event, PluginChange};
+pub use event::{CacheTier, EndpointChange, Event, FlagChange, Health, PluginChange, RegistryChange, TierChange};
 pub use logs::{LogConfig, LogFormat, LogHandle, TelemetryError};
-pub use metrics::{BreakerSample, Metrics, ModelSample, PluginSample, PoolSample, Sources, Stage};
+pub use metrics::{
+    AttemptOutcome, BreakerSample, CacheResult, EndpointSample, HedgeResult, Metrics, ModelSample, PluginSample, PoolSample, Refusal,
+    Sources, SpanSample, Stage, TierSample, UpstreamSample,
+};
+pub use throttle::Throttle;
+pub use tracer::{OtlpConfig, OtlpTransport, Span, SpanKind, SpanValue, Tracer};

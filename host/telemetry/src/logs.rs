@@ -44,7 +44,7 @@ impl Default for LogConfig {
     }
 }
 
-/// Why logs could not be set up.
+/// Why logs or spans could not be set up, changed or ended.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TelemetryError {
@@ -65,6 +65,15 @@ pub enum TelemetryError {
     /// The log is gone, or its lock is poisoned.
     #[error("the log filter cannot be changed: {0}")]
     Reload(String),
+    /// Spans cannot be exported with these settings.
+    #[error("spans cannot be exported: {0}")]
+    Exporter(String),
+    /// Spans were still waiting for their export when the time for it was over.
+    #[error("{waiting} spans were not exported in time")]
+    Flush {
+        /// How many.
+        waiting: usize,
+    },
 }
 
 /// Checks a filter without using it.

@@ -2,88 +2,148 @@
 
 pub mod names;
 mod process;
+mod rows;
 mod sources;
 
-use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use breakwater_core::{FailureKind, ServedBy};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
-use prometheus_client::registry::{Metric as Registrable, Registry};
+use prometheus_client::registry::Registry;
 
-use crate::event::Event;
-use names::Metric;
+use crate::event::{CacheTier, Event};
+use crate::label::{Label as _, words};
+use crate::tracer::Span;
 use process::Process;
+use rows::Rows;
+pub use rows::{MAX_HISTOGRAM_ROWS, MAX_ROWS, OTHER};
 use sources::SourceCollector;
-pub use sources::{BreakerSample, ModelSample, PluginSample, PoolSample, Sources};
+pub use sources::{BreakerSample, EndpointSample, ModelSample, PluginSample, PoolSample, Sources, SpanSample, TierSample, UpstreamSample};
 
-/// A stage of image work.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Stage {
-    /// Bytes to pixels.
-    Decode,
-    /// Finding faces, people and objects, waiting for a batch included.
-    Detect,
-    /// Asking a strategy where to cut.
-    Plan,
-    /// Cutting and scaling.
-    Resize,
-    /// Pixels to bytes.
-    Encode,
-}
-
-impl Stage {
-    /// As the label writes it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Decode => "decode",
-            Self::Detect => "detect",
-            Self::Plan => "plan",
-            Self::Resize => "resize",
-            Self::Encode => "encode",
-        }
+words! {
+    /// A stage of image work.
+    Stage {
+        /// Bytes to pixels.
+        Decode = "decode",
+        /// Finding faces, people and objects, waiting for a batch included.
+        Detect = "detect",
+        /// Asking a strategy where to cut.
+        Plan = "plan",
+        /// Cutting and scaling.
+        Resize = "resize",
+        /// Pixels to bytes.
+        Encode = "encode",
     }
 }
 
-/// The label values of one row, beside the names that [`names`] gives them.
-type Labels<const N: usize> = [(&'static str, Cow<'static, str>); N];
-
-fn labels<const N: usize>(metric: &Metric, values: [Cow<'static, str>; N]) -> Labels<N> {
-    debug_assert_eq!(metric.labels.len(), N, "{}", metric.name);
-    let mut names = metric.labels.iter();
-    values.map(|value| (names.next().copied().unwrap_or_default(), value))
+words! {
+    /// How one request to an upstream ended.
+    AttemptOutcome {
+        /// With an answer below 400.
+        Ok = "ok",
+        /// Without an answer: refused, reset, unreachable.
+        Connection = "connection",
+        /// Without an answer in time, or with 408.
+        Timeout = "timeout",
+        /// With 5xx, or an answer that cannot be used.
+        ServerError = "server-error",
+        /// With 429.
+        Throttled = "throttled",
+        /// With another 4xx.
+        ClientError = "client-error",
+        /// Nobody waits for it any more.
+        Cancelled = "cancelled",
+    }
 }
 
-type Counters<const N: usize> = Family<Labels<N>, Counter>;
-type Histograms = Family<Labels<1>, Histogram>;
+words! {
+    /// What became of a hedge.
+    HedgeResult {
+        /// It was sent.
+        Sent = "sent",
+        /// It answered before the request it stands beside.
+        Won = "won",
+    }
+}
+
+words! {
+    /// Why nothing was sent.
+    Refusal {
+        /// The breaker is open.
+        CircuitOpen = "circuit-open",
+        /// All places are taken and the queue is full.
+        QueueFull = "queue-full",
+        /// The deadline would pass first.
+        Deadline = "deadline",
+        /// There is more load than can be served.
+        Shed = "shed",
+        /// There is no endpoint to send it to.
+        NoEndpoint = "no-endpoint",
+        /// A retry or hedge, and the budget is exhausted.
+        Budget = "budget",
+    }
+}
+
+words! {
+    /// What a tier of the cache answered.
+    CacheResult {
+        /// A fresh entry.
+        Hit = "hit",
+        /// An entry past its time.
+        Stale = "stale",
+        /// Nothing.
+        Miss = "miss",
+        /// It could not be asked.
+        Error = "error",
+    }
+}
+
+const BUILD_LABEL: &str = "version";
 
 /// Seconds from 250 µs, a cached answer, to 30 s, the longest request.
 const BUCKETS: [f64; 16] = [0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
-fn histograms() -> Histograms {
-    Family::new_with_constructor(|| Histogram::new(BUCKETS))
+fn histogram() -> Histogram {
+    Histogram::new(BUCKETS)
 }
 
+type Counters = Rows<Counter>;
+type Histograms = Rows<Histogram>;
+
 /// Every metric of the service. Cheap to record: one read lock and an atomic once a row exists.
+///
+/// Names in labels come from configuration and the catalogue. Should they be too many, the rows beyond [`MAX_ROWS`] of a family
+/// ([`MAX_HISTOGRAM_ROWS`] of histograms) are counted together under the name [`OTHER`].
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
     sources: Arc<SourceCollector>,
-    http_requests: Counters<3>,
+    http_requests: Counters,
     http_duration: Histograms,
-    operation_calls: Counters<4>,
+    operation_calls: Counters,
     operation_duration: Histograms,
+    provider_calls: Counters,
+    provider_duration: Histograms,
+    single_flight_waits: Counters,
     stage_duration: Histograms,
-    plugin_calls: Counters<2>,
+    plugin_calls: Counters,
     plugin_duration: Histograms,
-    plugin_changes: Counters<2>,
-    breaker_changes: Counters<2>,
+    guest_cpu: Rows<Counter<f64, AtomicU64>>,
+    guest_memory: Rows<Gauge>,
+    upstream_attempts: Counters,
+    upstream_duration: Histograms,
+    upstream_retries: Counters,
+    upstream_hedges: Counters,
+    upstream_refusals: Counters,
+    cache_lookups: Counters,
+    events: BTreeMap<&'static str, Counters>,
 }
 
 impl Metrics {
@@ -94,21 +154,37 @@ impl Metrics {
     #[must_use]
     pub fn new(version: &'static str) -> Arc<Self> {
         let mut registry = Registry::default();
-        registry.register(names::BUILD.name, names::BUILD.help, Info::new(labels(&names::BUILD, [version.into()])));
+        registry.register(names::BUILD.name, names::BUILD.help, Info::new([(BUILD_LABEL, version)]));
         let sources = Arc::new(SourceCollector::default());
         registry.register_collector(Box::new(Arc::clone(&sources)));
         registry.register_collector(Box::new(Process::new()));
+        let counters = |registry: &mut Registry, metric| Rows::new(registry, metric, Counter::default);
+        let histograms = |registry: &mut Registry, metric| Rows::new(registry, metric, histogram);
+        let mut events = BTreeMap::new();
+        for metric in Event::METRICS {
+            events.entry(metric.name).or_insert_with(|| counters(&mut registry, *metric));
+        }
         Arc::new(Self {
             sources,
-            http_requests: registered(&mut registry, &names::HTTP_REQUESTS, Family::default()),
-            http_duration: registered(&mut registry, &names::HTTP_DURATION, histograms()),
-            operation_calls: registered(&mut registry, &names::OPERATION_CALLS, Family::default()),
-            operation_duration: registered(&mut registry, &names::OPERATION_DURATION, histograms()),
-            stage_duration: registered(&mut registry, &names::STAGE_DURATION, histograms()),
-            plugin_calls: registered(&mut registry, &names::PLUGIN_CALLS, Family::default()),
-            plugin_duration: registered(&mut registry, &names::PLUGIN_DURATION, histograms()),
-            plugin_changes: registered(&mut registry, &names::PLUGIN_CHANGES, Family::default()),
-            breaker_changes: registered(&mut registry, &names::BREAKER_CHANGES, Family::default()),
+            http_requests: counters(&mut registry, names::HTTP_REQUESTS),
+            http_duration: histograms(&mut registry, names::HTTP_DURATION),
+            operation_calls: counters(&mut registry, names::OPERATION_CALLS),
+            operation_duration: histograms(&mut registry, names::OPERATION_DURATION),
+            provider_calls: counters(&mut registry, names::PROVIDER_CALLS),
+            provider_duration: histograms(&mut registry, names::PROVIDER_DURATION),
+            single_flight_waits: counters(&mut registry, names::SINGLE_FLIGHT_WAITS),
+            stage_duration: histograms(&mut registry, names::STAGE_DURATION),
+            plugin_calls: counters(&mut registry, names::PLUGIN_CALLS),
+            plugin_duration: histograms(&mut registry, names::PLUGIN_DURATION),
+            guest_cpu: Rows::new(&mut registry, names::GUEST_CPU, Counter::default),
+            guest_memory: Rows::new(&mut registry, names::GUEST_MEMORY, Gauge::default),
+            upstream_attempts: counters(&mut registry, names::UPSTREAM_ATTEMPTS),
+            upstream_duration: histograms(&mut registry, names::UPSTREAM_DURATION),
+            upstream_retries: counters(&mut registry, names::UPSTREAM_RETRIES),
+            upstream_hedges: counters(&mut registry, names::UPSTREAM_HEDGES),
+            upstream_refusals: counters(&mut registry, names::UPSTREAM_REFUSALS),
+            cache_lookups: counters(&mut registry, names::CACHE_LOOKUPS),
+            events,
             registry,
         })
     }
@@ -122,13 +198,13 @@ impl Metrics {
 
     /// An HTTP request was answered. `route` is the route's template, never the path.
     pub fn http_request(&self, method: &'static str, route: &str, status: u16, elapsed: Duration) {
-        let row = labels(&names::HTTP_REQUESTS, [method.into(), route.to_owned().into(), status.to_string().into()]);
-        self.http_requests.get_or_create(&row).inc();
-        observe(&self.http_duration, &names::HTTP_DURATION, route.to_owned(), elapsed);
+        let row = [method.into(), route.to_owned().into(), status.to_string().into()];
+        self.http_requests.with(row, count);
+        self.http_duration.with([route.to_owned().into()], observe(elapsed));
     }
 
     /// A call of an operation was answered.
-    pub fn operation_answered(&self, operation: &'static str, served_by: &ServedBy, degraded: bool, elapsed: Duration) {
+    pub fn operation_answered(&self, operation: &str, served_by: &ServedBy, degraded: bool, elapsed: Duration) {
         let provider = match served_by {
             ServedBy::Host { .. } => "host",
             ServedBy::Plugin { .. } => "plugin",
@@ -139,44 +215,91 @@ impl Metrics {
     }
 
     /// A call of an operation failed.
-    pub fn operation_failed(&self, operation: &'static str, kind: FailureKind, elapsed: Duration) {
+    pub fn operation_failed(&self, operation: &str, kind: FailureKind, elapsed: Duration) {
         self.operation(operation, kind.name(), "none", false, elapsed);
     }
 
-    fn operation(&self, operation: &'static str, outcome: &'static str, served_by: &'static str, degraded: bool, elapsed: Duration) {
+    fn operation(&self, operation: &str, outcome: &'static str, served_by: &'static str, degraded: bool, elapsed: Duration) {
         let degraded = if degraded { "true" } else { "false" };
-        let row = labels(&names::OPERATION_CALLS, [operation.into(), outcome.into(), served_by.into(), degraded.into()]);
-        self.operation_calls.get_or_create(&row).inc();
-        observe(&self.operation_duration, &names::OPERATION_DURATION, operation, elapsed);
+        self.operation_calls.with([operation.to_owned().into(), outcome.into(), served_by.into(), degraded.into()], count);
+        self.operation_duration.with([operation.to_owned().into()], observe(elapsed));
+    }
+
+    /// A provider of an operation's chain was called: `local`, a plugin's id, `fallbacks`, `static` and the like, never a version.
+    pub fn provider_called(&self, operation: &str, provider: &str, result: Result<(), FailureKind>, elapsed: Duration) {
+        let (operation, provider) = (operation.to_owned(), provider.to_owned());
+        self.provider_calls.with([operation.clone().into(), provider.clone().into(), outcome(result).into()], count);
+        self.provider_duration.with([operation.into(), provider.into()], observe(elapsed));
+    }
+
+    /// A call of an operation waited for the answer of an equal one instead of being made.
+    pub fn single_flight_waited(&self, operation: &str) {
+        self.single_flight_waits.with([operation.to_owned().into()], count);
     }
 
     /// A stage of image work took so long.
     pub fn stage(&self, stage: Stage, elapsed: Duration) {
-        observe(&self.stage_duration, &names::STAGE_DURATION, stage.name(), elapsed);
+        self.stage_duration.with([stage.label()], observe(elapsed));
     }
 
     /// A plugin was called; `result` is `Err` with the failure's kind if it did not answer.
     /// The row names the kind: a set that cannot grow, unlike codes, which guests choose.
     pub fn plugin_call(&self, plugin: &str, result: Result<(), FailureKind>, elapsed: Duration) {
-        let outcome = result.map_or_else(FailureKind::name, |()| "ok");
-        let row = labels(&names::PLUGIN_CALLS, [plugin.to_owned().into(), outcome.into()]);
-        self.plugin_calls.get_or_create(&row).inc();
-        observe(&self.plugin_duration, &names::PLUGIN_DURATION, plugin.to_owned(), elapsed);
+        self.plugin_calls.with([plugin.to_owned().into(), outcome(result).into()], count);
+        self.plugin_duration.with([plugin.to_owned().into()], observe(elapsed));
+    }
+
+    /// What one call of a plugin used: CPU time of its own code, and its largest linear memory in bytes. `generation` is the short digest.
+    pub fn guest_used(&self, plugin: &str, generation: &str, cpu: Duration, memory_bytes: u64) {
+        let row = || [plugin.to_owned().into(), generation.to_owned().into()];
+        self.guest_cpu.with(row(), |seconds| {
+            seconds.inc_by(cpu.as_secs_f64());
+        });
+        let bytes = i64::try_from(memory_bytes).unwrap_or(i64::MAX);
+        self.guest_memory.with(row(), |most| {
+            most.inner().fetch_max(bytes, Ordering::Relaxed);
+        });
+    }
+
+    /// A request was sent to an upstream and ended so.
+    pub fn upstream_attempt(&self, upstream: &str, outcome: AttemptOutcome, elapsed: Duration) {
+        self.upstream_attempts.with([upstream.to_owned().into(), outcome.label()], count);
+        self.upstream_duration.with([upstream.to_owned().into()], observe(elapsed));
+    }
+
+    /// A request to an upstream is sent again.
+    pub fn upstream_retry(&self, upstream: &str) {
+        self.upstream_retries.with([upstream.to_owned().into()], count);
+    }
+
+    /// A second request was sent beside a slow one, or such a request answered first.
+    pub fn upstream_hedge(&self, upstream: &str, result: HedgeResult) {
+        self.upstream_hedges.with([upstream.to_owned().into(), result.label()], count);
+    }
+
+    /// A call or a retry was refused before anything was sent.
+    pub fn upstream_refused(&self, upstream: &str, reason: Refusal) {
+        self.upstream_refusals.with([upstream.to_owned().into(), reason.label()], count);
+    }
+
+    /// A tier of the cache was asked.
+    pub fn cache_lookup(&self, tier: CacheTier, result: CacheResult) {
+        self.cache_lookups.with([tier.label(), result.label()], count);
     }
 
     /// Something happened that operators care about: writes its log line and counts it.
     pub fn emit(&self, event: &Event) {
         event.log();
-        match event {
-            Event::Plugin { plugin, change, .. } => {
-                let row = labels(&names::PLUGIN_CHANGES, [plugin.clone().into(), change.name().into()]);
-                self.plugin_changes.get_or_create(&row).inc();
-            }
-            Event::BreakerChanged { breaker, to, .. } => {
-                let row = labels(&names::BREAKER_CHANGES, [breaker.clone().into(), to.clone().into()]);
-                self.breaker_changes.get_or_create(&row).inc();
-            }
+        let (metric, row) = event.counted();
+        if let Some(rows) = self.events.get(metric.name) {
+            rows.with_values(row, count);
         }
+    }
+
+    /// As [`Self::emit`], for something that happens in a call: its span carries it too.
+    pub fn emit_in(&self, event: &Event, span: &mut Span) {
+        self.emit(event);
+        span.event(event);
     }
 
     /// All of it in the OpenMetrics text format, which Prometheus reads; served as [`Self::CONTENT_TYPE`].
@@ -191,13 +314,16 @@ impl Metrics {
     }
 }
 
-fn registered<M: Registrable + Clone>(registry: &mut Registry, metric: &Metric, value: M) -> M {
-    registry.register(metric.name, metric.help, value.clone());
-    value
+fn outcome(result: Result<(), FailureKind>) -> &'static str {
+    result.map_or_else(FailureKind::name, |()| "ok")
 }
 
-fn observe(family: &Histograms, metric: &Metric, label: impl Into<Cow<'static, str>>, elapsed: Duration) {
-    family.get_or_create(&labels(metric, [label.into()])).observe(elapsed.as_secs_f64());
+fn count(row: &Counter) {
+    row.inc();
+}
+
+fn observe(elapsed: Duration) -> impl FnOnce(&Histogram) {
+    move |row| row.observe(elapsed.as_secs_f64())
 }
 
 #[cfg(test)]

@@ -11,6 +11,8 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
 use super::names::{self, Kind, Metric};
+use super::rows::MAX_ROWS;
+use crate::event::CacheTier;
 
 /// What one model did since the start.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -62,12 +64,68 @@ pub struct PoolSample {
     pub queued: u64,
 }
 
+/// One upstream.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct UpstreamSample {
+    /// Its name.
+    pub upstream: String,
+    /// The state of its breaker, such as `half-open`.
+    pub breaker: String,
+    /// Retries and hedges left.
+    pub budget_balance: f64,
+    /// Calls under way.
+    pub in_flight: u64,
+    /// Calls waiting for a place.
+    pub queued: u64,
+    /// Calls at once at most.
+    pub limit: u64,
+    /// Its endpoints.
+    pub endpoints: Vec<EndpointSample>,
+}
+
+/// One endpoint of an upstream.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct EndpointSample {
+    /// Its id, such as `http://127.0.0.1:8000`; without credentials.
+    pub endpoint: String,
+    /// Whether its health checks pass.
+    pub healthy: bool,
+    /// Whether it is ejected.
+    pub ejected: bool,
+    /// Recent latency at the quantiles 0.5, 0.9 and 0.99, in seconds; nothing before the first answer.
+    pub latency: Option<[f64; 3]>,
+}
+
+/// One tier of the cache.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TierSample {
+    /// Which.
+    pub tier: CacheTier,
+    /// Whether it serves.
+    pub up: bool,
+    /// Bytes held, if it knows.
+    pub bytes: Option<u64>,
+    /// Entries held, if it knows.
+    pub entries: Option<u64>,
+}
+
+/// Spans since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SpanSample {
+    /// Taken by the collector.
+    pub exported: u64,
+    /// Refused by the collector, or not sent.
+    pub failed: u64,
+    /// Not kept because the queue was full, or the service was stopping.
+    pub dropped: u64,
+}
+
 type Read<T> = Box<dyn Fn() -> T + Send + Sync>;
 
-/// A metric of every model and how it is read.
-type PerModel = (Metric, fn(&ModelSample) -> u64);
+/// A metric of every sample of a kind and how it is read.
+type Per<S, T> = (Metric, fn(&S) -> T);
 
-/// Where the numbers come from; given once by the composition root.
+/// Where the numbers come from; given once by the composition root. The default shows nothing.
 pub struct Sources {
     /// Per model.
     pub models: Read<Vec<ModelSample>>,
@@ -81,6 +139,28 @@ pub struct Sources {
     pub breakers: Read<Vec<BreakerSample>>,
     /// The CPU pool.
     pub cpu_pool: Read<PoolSample>,
+    /// Per upstream.
+    pub upstreams: Read<Vec<UpstreamSample>>,
+    /// Per tier of the cache.
+    pub cache: Read<Vec<TierSample>>,
+    /// Spans; [`crate::Tracer::sample`].
+    pub spans: Read<SpanSample>,
+}
+
+impl Default for Sources {
+    fn default() -> Self {
+        Self {
+            models: Box::new(Vec::new),
+            device: Box::new(Default::default),
+            devices_lost: Box::new(|| 0),
+            plugins: Box::new(Vec::new),
+            breakers: Box::new(Vec::new),
+            cpu_pool: Box::new(PoolSample::default),
+            upstreams: Box::new(Vec::new),
+            cache: Box::new(Vec::new),
+            spans: Box::new(SpanSample::default),
+        }
+    }
 }
 
 /// Reads the sources on each scrape. Before they are connected it shows nothing of them.
@@ -98,7 +178,7 @@ impl Collector for SourceCollector {
         let Some(sources) = self.0.get() else { return Ok(()) };
         let mut sheet = Sheet(&mut encoder);
         let models = (sources.models)();
-        let by_model: [PerModel; 7] = [
+        let by_model: [Per<ModelSample, u64>; 7] = [
             (names::INFERENCE_RUNS, |model| model.runs),
             (names::INFERENCE_BATCHES, |model| model.batches),
             (names::INFERENCE_IMAGES, |model| model.images),
@@ -119,14 +199,62 @@ impl Collector for SourceCollector {
             plugin.generations.iter().map(row)
         });
         sheet.rows(&names::PLUGIN_GENERATIONS, generations)?;
-        let breakers = (sources.breakers)();
-        let breakers = breakers.into_iter().map(|sample| ([("breaker", sample.breaker), ("state", sample.state)], 1.0));
-        sheet.rows(&names::BREAKER_STATE, breakers)?;
+        let upstreams = (sources.upstreams)();
+        let of_upstreams = upstreams.iter().map(|sample| (format!("upstream:{}", sample.upstream), sample.breaker.clone()));
+        let breakers = (sources.breakers)().into_iter().map(|sample| (sample.breaker, sample.state)).chain(of_upstreams);
+        sheet.rows(&names::BREAKER_STATE, breakers.map(|(breaker, state)| ([("breaker", breaker), ("state", state)], 1.0)))?;
+        upstream_rows(&mut sheet, &upstreams)?;
+        tier_rows(&mut sheet, &(sources.cache)())?;
+        let spans = (sources.spans)();
+        let spans = [("exported", spans.exported), ("failed", spans.failed), ("dropped", spans.dropped)];
+        sheet.rows(&names::TRACE_SPANS, spans.map(|(outcome, count)| ([("outcome", outcome.to_owned())], count as f64)))?;
         let pool = (sources.cpu_pool)();
         sheet.value(&names::CPU_POOL_PERMITS, pool.permits as f64)?;
         sheet.value(&names::CPU_POOL_IN_USE, pool.in_use as f64)?;
         sheet.value(&names::CPU_POOL_QUEUED, pool.queued as f64)
     }
+}
+
+fn upstream_rows(sheet: &mut Sheet<'_, '_>, upstreams: &[UpstreamSample]) -> fmt::Result {
+    let by_upstream: [Per<UpstreamSample, f64>; 4] = [
+        (names::UPSTREAM_BUDGET, |upstream| upstream.budget_balance),
+        (names::UPSTREAM_IN_FLIGHT, |upstream| upstream.in_flight as f64),
+        (names::UPSTREAM_QUEUED, |upstream| upstream.queued as f64),
+        (names::UPSTREAM_LIMIT, |upstream| upstream.limit as f64),
+    ];
+    for (metric, value) in by_upstream {
+        sheet.rows(&metric, upstreams.iter().map(|upstream| ([("upstream", upstream.upstream.clone())], value(upstream))))?;
+    }
+    let endpoints = || upstreams.iter().flat_map(|upstream| upstream.endpoints.iter().map(|endpoint| (&upstream.upstream, endpoint)));
+    let by_endpoint: [Per<EndpointSample, bool>; 2] =
+        [(names::UPSTREAM_ENDPOINT_HEALTHY, |endpoint| endpoint.healthy), (names::UPSTREAM_ENDPOINT_EJECTED, |endpoint| endpoint.ejected)];
+    for (metric, holds) in by_endpoint {
+        let row = |(upstream, endpoint): (&String, &EndpointSample)| {
+            ([("upstream", upstream.clone()), ("endpoint", endpoint.endpoint.clone())], f64::from(u8::from(holds(endpoint))))
+        };
+        sheet.rows(&metric, endpoints().map(row))?;
+    }
+    let quantiles = endpoints().flat_map(|(upstream, endpoint)| {
+        let quantiles = ["0.5", "0.9", "0.99"].into_iter().zip(endpoint.latency.into_iter().flatten());
+        quantiles.map(move |(quantile, seconds)| {
+            let quantile = ("quantile", quantile.to_owned());
+            ([("upstream", upstream.clone()), ("endpoint", endpoint.endpoint.clone()), quantile], seconds)
+        })
+    });
+    sheet.rows(&names::UPSTREAM_ENDPOINT_LATENCY, quantiles)
+}
+
+fn tier_rows(sheet: &mut Sheet<'_, '_>, tiers: &[TierSample]) -> fmt::Result {
+    let by_tier: [Per<TierSample, Option<u64>>; 3] = [
+        (names::CACHE_BYTES, |tier| tier.bytes),
+        (names::CACHE_ENTRIES, |tier| tier.entries),
+        (names::CACHE_TIER_UP, |tier| Some(u64::from(tier.up))),
+    ];
+    for (metric, value) in by_tier {
+        let row = |tier: &TierSample| value(tier).map(|value| ([("tier", tier.tier.to_string())], value as f64));
+        sheet.rows(&metric, tiers.iter().filter_map(row))?;
+    }
+    Ok(())
 }
 
 /// Writes rows of one metric at a time.
@@ -139,7 +267,7 @@ impl Sheet<'_, '_> {
     }
 
     fn rows<const N: usize>(&mut self, metric: &Metric, rows: impl IntoIterator<Item = ([(&'static str, String); N], f64)>) -> fmt::Result {
-        let mut rows = rows.into_iter().peekable();
+        let mut rows = rows.into_iter().take(MAX_ROWS).peekable();
         if rows.peek().is_none() {
             return Ok(());
         }
