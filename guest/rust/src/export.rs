@@ -1,4 +1,7 @@
-//! From a list of strategies to the exports of a component.
+//! From a list of strategies, an adapter or a fallback to the exports of a component.
+
+mod adapter;
+mod fallback;
 
 /// Makes this crate a crop plugin that offers these strategies.
 ///
@@ -55,8 +58,14 @@ macro_rules! export_crop_plugin {
 /// What the macro expands to. Not for direct use.
 #[doc(hidden)]
 pub mod __private {
+    pub use super::adapter::{describe_adapter, invoke};
+    pub use super::fallback::{degrade, describe_fallback};
+    pub use crate::bindings::adapter::breakwater::plugin::replies::Reply as ReplyToHost;
+    pub use crate::bindings::adapter::exports::breakwater::plugin::adapter::{Guest as AdapterGuest, Operation as OperationForHost};
+    pub use crate::bindings::breakwater::plugin::blobs::Blob as HostBlob;
     pub use crate::bindings::breakwater::plugin::imaging::Image;
     pub use crate::bindings::exports::breakwater::plugin::crop_strategy::{Guest, Request, Strategy};
+    pub use crate::bindings::fallback::exports::breakwater::plugin::fallback::{Guest as FallbackGuest, Level as LevelForHost};
     use crate::call::CallContext;
     use crate::detection::Detection;
     use crate::failure::Failure;

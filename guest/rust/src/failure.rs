@@ -36,4 +36,31 @@ impl Failure {
     pub fn internal(code: &str, message: &str) -> Self {
         Self::new(FailureKind::Internal, code, message)
     }
+
+    /// The same, with what may have happened. For anything but a read, the next provider is asked only after
+    /// [`EffectState::None`].
+    #[must_use]
+    pub fn with_effect(self, effect: EffectState) -> Self {
+        Self { effect, ..self }
+    }
+
+    /// The same with machine-readable detail, at most 16 KiB, which the caller is shown.
+    #[must_use]
+    pub fn with_detail(self, detail: &serde_json::Value) -> Self {
+        Self { detail: Some(detail.to_string()), ..self }
+    }
+
+    /// The member `name` of the detail, when there is a detail and it has one.
+    ///
+    /// ```
+    /// use breakwater_guest::{Failure, FailureKind};
+    /// let failure = Failure::new(FailureKind::Rejected, "upstream.status", "no").with_detail(&serde_json::json!({ "status": 500 }));
+    /// assert_eq!(failure.detail_member("status"), Some(500.into()));
+    /// assert_eq!(failure.detail_member("body"), None);
+    /// ```
+    #[must_use]
+    pub fn detail_member(&self, name: &str) -> Option<serde_json::Value> {
+        let mut detail: serde_json::Value = serde_json::from_str(self.detail.as_deref()?).ok()?;
+        detail.get_mut(name).map(serde_json::Value::take)
+    }
 }

@@ -72,6 +72,32 @@ impl ImageView for imaging::Image {
     }
 }
 
+impl<I: ImageView> ImageView for std::rc::Rc<I> {
+    fn size(&self) -> Size {
+        (**self).size()
+    }
+
+    fn thumbnail(&self, edge: u32) -> Result<Thumbnail, Failure> {
+        (**self).thumbnail(edge)
+    }
+
+    fn saliency(&self, edge: u32) -> Result<HeatMap, Failure> {
+        (**self).saliency(edge)
+    }
+
+    fn luminance(&self, edge: u32) -> Result<HeatMap, Failure> {
+        (**self).luminance(edge)
+    }
+
+    fn detect(&self, kind: Kind) -> Result<Vec<Detection>, Failure> {
+        (**self).detect(kind)
+    }
+
+    fn entropy(&self, area: Rect) -> Result<f32, Failure> {
+        (**self).entropy(area)
+    }
+}
+
 impl HeatMap {
     /// The rows of the map, from the top.
     pub fn rows(&self) -> impl Iterator<Item = &[f32]> {

@@ -1,7 +1,15 @@
 //! Write Breakwater plugins in Rust.
 //!
-//! A plugin is a WebAssembly component. This crate turns a plain Rust type into one: implement [`CropStrategy`] for each way of
-//! choosing a crop, hand them to [`export_crop_plugin!`], and build for `wasm32-unknown-unknown`.
+//! A plugin is a WebAssembly component. This crate turns a plain Rust type into one: implement a trait, hand the type to its macro, and
+//! build for `wasm32-unknown-unknown`.
+//!
+//! | a plugin that | implements | and is exported by |
+//! |---|---|---|
+//! | chooses where to cut a picture | [`CropStrategy`], once for each way | [`export_crop_plugin!`] |
+//! | stands in front of a remote service | [`Adapter`] | [`export_adapter_plugin!`] |
+//! | answers when everything before it failed | [`Fallback`] | [`export_fallback_plugin!`] |
+//!
+//! A crop plugin; the pages of the other traits have examples of theirs:
 //!
 //! ```
 //! use breakwater_guest::{CropPlan, CropStrategy, Failure, ImageView, Kind, LargestWindow, Reasons, Wanted, export_crop_plugin};
@@ -42,7 +50,7 @@
 //! ```
 //!
 //! What a strategy needs to know about the picture it asks [`ImageView`] for: sizes, small pictures, maps and detections. The
-//! pixels themselves stay in the host. Each call gets a fresh instance of the plugin, so nothing is remembered between calls.
+//! pixels themselves stay in the host. What an adapter or a fallback needs it asks [`Host`] and [`Upstreams`] for. Each call gets a fresh instance of the plugin, so nothing is remembered between calls.
 
 // The macros of this crate name it as its users do.
 extern crate self as breakwater_guest;
@@ -50,26 +58,43 @@ extern crate self as breakwater_guest;
 pub mod attention;
 pub mod bindings;
 pub mod config;
+pub mod flags;
+pub mod json;
 pub mod log;
 pub mod parameters;
+pub mod path_template;
 pub mod testing;
 
+mod adapter;
+mod blob;
 mod call;
 mod detection;
 mod export;
 mod failure;
+mod fallback;
 mod geometry;
+mod host;
 mod image;
+mod invocation;
 mod plan;
+mod request;
+mod response;
 mod strategy;
 mod window;
 
+pub use adapter::{Adapter, Effect, Operation};
+pub use blob::{Blob, MAX_READ};
 pub use call::{CallContext, remaining};
 pub use detection::{Detection, Kind};
 pub use failure::{EffectState, Failure, FailureKind};
+pub use fallback::{Fallback, Level};
 pub use geometry::{AspectRatio, Bounds, Point, Rect, Size};
+pub use host::{Host, LinkedHost, Upstream, Upstreams};
 pub use image::{HeatMap, ImageView, Thumbnail};
+pub use invocation::{Invocation, Reply};
 pub use plan::{CropPlan, Reasons, Term};
+pub use request::{Body, Form, Method, Part, PartContent, Request};
+pub use response::{MAX_JSON, Response};
 pub use strategy::{CropStrategy, Wanted};
 pub use window::{Axis, LargestWindow, Span};
 

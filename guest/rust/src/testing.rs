@@ -1,4 +1,10 @@
-//! Test doubles, so that strategies run under plain `cargo test`.
+//! Test doubles, so that plugins run under plain `cargo test`.
+
+mod contract;
+mod host;
+
+pub use contract::{check_levels, check_operations};
+pub use host::{FakeHost, Sent};
 
 use std::cell::RefCell;
 
