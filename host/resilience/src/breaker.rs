@@ -13,7 +13,6 @@
 
 mod config;
 mod machine;
-mod window;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,8 +22,8 @@ use std::time::Duration;
 use breakwater_core::{Failure, FailureKind};
 use tokio::time::Instant;
 
-pub use config::{BreakerConfig, InvalidBreakerConfig, Trip};
-use machine::{Machine, Verdict};
+pub use config::{BreakerConfig, InvalidBreakerConfig, OpossumOptions, SlowCalls, Trip};
+use machine::{Gate, Machine, Verdict};
 
 /// What a breaker does with the next call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -93,13 +92,19 @@ impl From<Rejected> for Failure {
 type Observer = Box<dyn Fn(Change) + Send + Sync>;
 
 struct Shared {
-    /// `sequence << 1 | passes freely`: what a call needs to know while the breaker is closed, without the lock.
+    /// A [`Gate`].
     gate: AtomicU64,
+    /// What makes a call slow, if anything does.
+    slower_than: Option<Duration>,
     machine: Mutex<Machine>,
     observer: Option<Observer>,
 }
 
 impl Shared {
+    fn gate(&self) -> Gate {
+        Gate::from_bits(self.gate.load(Ordering::Acquire))
+    }
+
     fn lock(&self) -> MutexGuard<'_, Machine> {
         // The machine holds plain numbers and every change of it is complete before anything can panic.
         self.machine.lock().unwrap_or_else(PoisonError::into_inner)
@@ -111,8 +116,9 @@ impl Shared {
         let before = (machine.state(), machine.sequence());
         let result = step(&mut machine);
         let after = (machine.state(), machine.sequence());
-        if before.1 != after.1 {
-            self.gate.store(machine.gate(), Ordering::Release);
+        let gate = machine.gate().bits();
+        if self.gate.load(Ordering::Relaxed) != gate {
+            self.gate.store(gate, Ordering::Release);
         }
         drop(machine);
         if let (true, Some(observer)) = (before.1 != after.1, &self.observer) {
@@ -143,7 +149,9 @@ impl Breaker {
 
     fn build(config: BreakerConfig, observer: Option<Observer>) -> Self {
         let machine = Machine::new(config, Instant::now());
-        Self { shared: Arc::new(Shared { gate: AtomicU64::new(machine.gate()), machine: Mutex::new(machine), observer }) }
+        let gate = AtomicU64::new(machine.gate().bits());
+        let slower_than = config.slow.map(|slow| slow.slower_than);
+        Self { shared: Arc::new(Shared { gate, slower_than, machine: Mutex::new(machine), observer }) }
     }
 
     /// Asks to make a call. The permit takes its outcome; dropping it counts as [`Permit::ignore`].
@@ -151,9 +159,11 @@ impl Breaker {
     /// # Errors
     /// [`Rejected`] while the breaker refuses calls.
     pub fn try_acquire(&self) -> Result<Permit, Rejected> {
-        let gate = self.shared.gate.load(Ordering::Acquire);
-        let sequence = if gate & 1 == 1 { gate >> 1 } else { self.shared.step(|machine| machine.admit(Instant::now()))? };
-        Ok(Permit { shared: Arc::clone(&self.shared), sequence, reported: false })
+        let gate = self.shared.gate();
+        let sequence = if gate.passes() { gate.sequence() } else { self.shared.step(|machine| machine.admit(Instant::now()))? };
+        // Only who looks for slow calls needs the clock.
+        let started = self.shared.slower_than.map(|_| Instant::now());
+        Ok(Permit { shared: Arc::clone(&self.shared), sequence, started, reported: false })
     }
 
     /// The state the next call would meet.
@@ -195,10 +205,26 @@ impl fmt::Debug for Breaker {
 pub struct Permit {
     shared: Arc<Shared>,
     sequence: u64,
+    started: Option<Instant>,
     reported: bool,
 }
 
 impl Permit {
+    /// The work begins now: what came before, such as waiting for a place, does not make the call slow.
+    pub fn restart(&mut self) {
+        if let Some(started) = &mut self.started {
+            *started = Instant::now();
+        }
+    }
+
+    /// Whether the breaker still lets this call do more: it is closed, or half-open with this call as a probe. Asked before a retry, so
+    /// that a call from before an outage does not go on during it.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        let gate = self.shared.gate();
+        gate.passes() || gate.sequence() == self.sequence
+    }
+
     /// The protected part did its work.
     pub fn success(self) {
         self.report(Verdict::Success);
@@ -219,8 +245,19 @@ impl Permit {
     }
 
     fn finish(&mut self, verdict: Verdict) {
-        if !std::mem::replace(&mut self.reported, true) {
-            self.shared.step(|machine| machine.finish(self.sequence, verdict, Instant::now));
+        if std::mem::replace(&mut self.reported, true) {
+            return;
+        }
+        let gate = self.shared.gate();
+        let counts = match verdict {
+            Verdict::Success => !gate.unmoved_by_success(),
+            Verdict::Ignored => !gate.passes(),
+            Verdict::Failure => true,
+        };
+        // An outcome from before the last change counts for nothing either.
+        if counts && gate.sequence() == self.sequence {
+            let slow = self.started.zip(self.shared.slower_than).is_some_and(|(started, limit)| started.elapsed() > limit);
+            self.shared.step(|machine| machine.finish(self.sequence, verdict, slow, Instant::now));
         }
     }
 }

@@ -71,13 +71,21 @@ impl Bulkhead {
     /// [`BulkheadError::Full`] at once when the queue is full, [`BulkheadError::Deadline`] when the deadline has passed or
     /// comes first. Dropping the future leaves the queue.
     pub async fn acquire(&self, deadline: Deadline) -> Result<BulkheadPermit, BulkheadError> {
+        self.acquire_within(deadline, self.config.max_queue).await
+    }
+
+    /// As [`Self::acquire`], but waits only while fewer than `max_queue` calls do; more than the bulkhead's own number is that.
+    ///
+    /// # Errors
+    /// As [`Self::acquire`].
+    pub async fn acquire_within(&self, deadline: Deadline, max_queue: usize) -> Result<BulkheadPermit, BulkheadError> {
         if deadline.has_passed() {
             return Err(BulkheadError::Deadline);
         }
         if let Ok(permit) = self.try_acquire() {
             return Ok(permit);
         }
-        let _turn = Turn::take(&self.waiting, self.config.max_queue)?;
+        let _turn = Turn::take(&self.waiting, max_queue.min(self.config.max_queue))?;
         let place = tokio::time::timeout_at(deadline.instant(), Arc::clone(&self.places).acquire_owned()).await;
         match place {
             Ok(Ok(place)) => Ok(BulkheadPermit { _place: place }),

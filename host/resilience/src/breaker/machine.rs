@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::config::{BreakerConfig, Trip};
-use super::window::Window;
+use super::config::{BreakerConfig, SlowCalls, Trip};
 use super::{Rejected, State};
+use crate::rolling::Rolling;
 
 /// How a call ended, as far as the breaker cares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,10 +16,47 @@ pub(super) enum Verdict {
     Ignored,
 }
 
+/// What a call needs to know of a breaker while all is well, in one number that is read without the lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Gate(u64);
+
+impl Gate {
+    const PASSES: u64 = 1;
+    const UNMOVED: u64 = 2;
+
+    fn new(sequence: u64, passes: bool, unmoved: bool) -> Self {
+        let flag = |set, flag| if set { flag } else { 0 };
+        Self((sequence << 2) | flag(passes, Self::PASSES) | flag(unmoved, Self::UNMOVED))
+    }
+
+    pub(super) const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    pub(super) const fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// How often the state has changed.
+    pub(super) const fn sequence(self) -> u64 {
+        self.0 >> 2
+    }
+
+    /// Calls pass without being counted in.
+    pub(super) const fn passes(self) -> bool {
+        self.0 & Self::PASSES != 0
+    }
+
+    /// A success would change nothing.
+    pub(super) const fn unmoved_by_success(self) -> bool {
+        self.0 & Self::UNMOVED != 0
+    }
+}
+
 #[derive(Debug)]
 enum Tally {
     Consecutive { failures: u32, threshold: u32 },
-    Rate { window: Window, percentage: f64, volume: u32 },
+    Rate { window: Rolling<2>, percentage: f64, volume: u32 },
 }
 
 impl Tally {
@@ -27,7 +64,7 @@ impl Tally {
         match trip {
             Trip::ConsecutiveFailures { threshold } => Self::Consecutive { failures: 0, threshold: threshold.max(1) },
             Trip::ErrorRate { percentage, window, buckets, volume_threshold } => Self::Rate {
-                window: Window::new(window, buckets.min(BreakerConfig::MAX_BUCKETS), now),
+                window: Rolling::new(window, buckets, now),
                 // Not a number: as if nothing may fail.
                 percentage: if percentage.is_nan() { 0.0 } else { percentage },
                 volume: volume_threshold.max(1),
@@ -43,7 +80,7 @@ impl Tally {
                 *failures >= *threshold
             }
             Self::Rate { window, percentage, volume } => {
-                let (failures, calls) = window.record(failed, now());
+                let [failures, calls] = window.add([u32::from(failed), 1], now());
                 failed && calls >= *volume && f64::from(failures) * 100.0 > *percentage * f64::from(calls)
             }
         }
@@ -54,6 +91,27 @@ impl Tally {
             Self::Consecutive { failures, .. } => *failures = 0,
             Self::Rate { window, .. } => window.clear(),
         }
+    }
+}
+
+/// Counts slow calls, where that is asked for.
+#[derive(Debug)]
+struct SlowTally {
+    config: SlowCalls,
+    window: Rolling<2>,
+}
+
+impl SlowTally {
+    fn new(config: SlowCalls, now: Instant) -> Self {
+        Self { config, window: Rolling::new(config.window, config.buckets, now) }
+    }
+
+    /// Counts a call; true when the breaker must open.
+    fn count(&mut self, slow: bool, now: Instant) -> bool {
+        let [slow_calls, calls] = self.window.add([u32::from(slow), 1], now);
+        let enough = calls >= self.config.volume_threshold.max(1);
+        // What is no number compares as false: then nothing is ever slow enough.
+        slow && enough && f64::from(slow_calls) * 100.0 >= self.config.percentage * f64::from(calls)
     }
 }
 
@@ -69,6 +127,7 @@ pub(super) struct Machine {
     state: State,
     sequence: u64,
     tally: Tally,
+    slow: Option<SlowTally>,
     probes: Probes,
     needed: u32,
     reset_timeout: Duration,
@@ -84,6 +143,7 @@ impl Machine {
             state: State::Closed,
             sequence: 0,
             tally: Tally::new(config.trip, now),
+            slow: config.slow.map(|slow| SlowTally::new(slow, now)),
             probes: Probes::default(),
             needed: config.probes.max(1),
             reset_timeout: config.reset_timeout,
@@ -99,8 +159,11 @@ impl Machine {
         self.sequence
     }
 
-    pub(super) fn gate(&self) -> u64 {
-        self.sequence << 1 | u64::from(matches!(self.state, State::Closed | State::ForcedClosed))
+    pub(super) fn gate(&self) -> Gate {
+        let passes = matches!(self.state, State::Closed | State::ForcedClosed);
+        // A success changes nothing that is counted in a row and stands at nothing, nor in a state that an operator holds.
+        let unmoved = matches!(self.tally, Tally::Consecutive { failures: 0, .. }) && self.slow.is_none();
+        Gate::new(self.sequence, passes, passes && (unmoved || self.state == State::ForcedClosed))
     }
 
     /// Goes to `state`, unless it is there, and starts counting anew in any case.
@@ -110,6 +173,9 @@ impl Machine {
         }
         self.state = state;
         self.tally.clear();
+        if let Some(slow) = &mut self.slow {
+            slow.window.clear();
+        }
         self.probes = Probes::default();
         self.opened = now;
     }
@@ -141,23 +207,26 @@ impl Machine {
         Ok(self.sequence)
     }
 
-    fn count(&mut self, failed: bool, now: impl Fn() -> Instant) {
-        if self.tally.count(failed, &now) {
+    fn count(&mut self, failed: bool, slow: bool, now: impl Fn() -> Instant) {
+        let failed_too_often = self.tally.count(failed, &now);
+        let slow_too_often = self.slow.as_mut().is_some_and(|tally| tally.count(slow, now()));
+        if failed_too_often || slow_too_often {
             self.turn(State::Open, now());
         }
     }
 
-    /// Takes the outcome of a call that was admitted at `sequence`.
-    pub(super) fn finish(&mut self, sequence: u64, verdict: Verdict, now: impl Fn() -> Instant) {
+    /// Takes the outcome of a call that was admitted at `sequence` and was slow or not.
+    pub(super) fn finish(&mut self, sequence: u64, verdict: Verdict, slow: bool, now: impl Fn() -> Instant) {
         if sequence != self.sequence {
             return;
         }
         match (self.state, verdict) {
-            (State::Closed, Verdict::Success | Verdict::Failure) => self.count(verdict == Verdict::Failure, now),
+            (State::Closed, Verdict::Success | Verdict::Failure) => self.count(verdict == Verdict::Failure, slow, now),
             (State::HalfOpen, verdict) => {
                 self.probes.running = self.probes.running.saturating_sub(1);
                 match verdict {
                     Verdict::Failure => self.turn(State::Open, now()),
+                    Verdict::Success if slow => self.turn(State::Open, now()),
                     Verdict::Success => {
                         self.probes.succeeded += 1;
                         if self.probes.succeeded >= self.needed {

@@ -100,6 +100,46 @@ async fn a_call_from_before_the_outage_decides_nothing_after_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn half_of_ten_slow_calls_open_it_and_a_slow_probe_keeps_it_open() {
+    let slow = Some(SlowCalls::slower_than(Duration::from_millis(100)));
+    let breaker = Breaker::new(BreakerConfig { slow, ..BreakerConfig::default() });
+    let call = async |millis| {
+        let permit = breaker.try_acquire().unwrap();
+        advance(Duration::from_millis(millis)).await;
+        permit.success();
+    };
+    for millis in [101, 101, 101, 101, 100, 100, 100, 100, 100] {
+        call(millis).await;
+    }
+    assert_eq!(breaker.state(), State::Closed, "nine are too few, and 100 ms is not slower than that");
+    call(101).await;
+    assert_eq!(breaker.state(), State::Open);
+    advance(RESET).await;
+    call(500).await;
+    assert_eq!(breaker.state(), State::Open);
+    advance(RESET).await;
+    let mut probe = breaker.try_acquire().unwrap();
+    advance(Duration::from_secs(1)).await;
+    probe.restart();
+    probe.success();
+    assert_eq!(breaker.state(), State::Closed, "waiting for a place is not the other side's slowness");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_from_before_the_outage_must_not_go_on_during_it() {
+    let breaker = Breaker::new(BreakerConfig { probes: 2, ..BreakerConfig::default() });
+    let old = breaker.try_acquire().unwrap();
+    assert!(old.holds());
+    fail(&breaker, 5);
+    assert!(!old.holds());
+    advance(RESET).await;
+    let probe = breaker.try_acquire().unwrap();
+    assert!(probe.holds() && !old.holds());
+    breaker.force_closed();
+    assert!(old.holds());
+}
+
+#[tokio::test(start_paused = true)]
 async fn forced_states_hold_until_reset() {
     let breaker = Breaker::new(BreakerConfig::default());
     breaker.force_open();
@@ -186,8 +226,13 @@ fn config() -> impl Strategy<Value = BreakerConfig> {
         buckets,
         volume_threshold,
     });
-    (prop_oneof![consecutive, rate], 0u64..8_000, 1u32..4).prop_map(|(trip, reset, probes)| BreakerConfig {
+    let slow = (0u64..3_000, 1u8..=100, 1u64..5, 1u32..6, 1u32..5).prop_map(|(millis, percentage, seconds, buckets, volume_threshold)| {
+        let window = Duration::from_secs(seconds * 60) / 60;
+        SlowCalls { slower_than: Duration::from_millis(millis), percentage: f64::from(percentage), window, buckets, volume_threshold }
+    });
+    (prop_oneof![consecutive, rate], prop::option::of(slow), 0u64..8_000, 1u32..4).prop_map(|(trip, slow, reset, probes)| BreakerConfig {
         trip,
+        slow,
         reset_timeout: Duration::from_millis(reset),
         probes,
     })
@@ -199,7 +244,8 @@ struct Model {
     state: State,
     since: Duration,
     epoch: u64,
-    outcomes: Vec<(Duration, bool)>,
+    /// When it ended, whether it failed, whether it was slow.
+    outcomes: Vec<(Duration, bool, bool)>,
     probes: Vec<bool>,
     probes_running: u32,
 }
@@ -229,7 +275,8 @@ impl Model {
         Some(self.epoch)
     }
 
-    fn finish(&mut self, epoch: u64, verdict: Verdict, now: Duration) {
+    fn finish(&mut self, epoch: u64, verdict: Verdict, took: Duration, now: Duration) {
+        let slow = self.config.slow.is_some_and(|slow| took > slow.slower_than);
         if epoch != self.epoch {
             return;
         }
@@ -237,6 +284,7 @@ impl Model {
             self.probes_running -= 1;
             match verdict {
                 Verdict::Failure => self.turn(State::Open, now),
+                Verdict::Success if slow => self.turn(State::Open, now),
                 Verdict::Success => {
                     self.probes.push(true);
                     if self.probes.len() as u32 == self.config.probes {
@@ -246,8 +294,8 @@ impl Model {
                 Verdict::Ignored => {}
             }
         } else if self.state == State::Closed && verdict != Verdict::Ignored {
-            self.outcomes.push((now, verdict == Verdict::Failure));
-            if self.trips(now) {
+            self.outcomes.push((now, verdict == Verdict::Failure, slow));
+            if self.trips(now) || self.trips_slowly(now) {
                 self.turn(State::Open, now);
             }
         }
@@ -256,17 +304,28 @@ impl Model {
     fn trips(&self, now: Duration) -> bool {
         match self.config.trip {
             Trip::ConsecutiveFailures { threshold } => {
-                self.outcomes.iter().rev().take_while(|(_, failed)| *failed).count() >= threshold as usize
+                self.outcomes.iter().rev().take_while(|(_, failed, _)| *failed).count() >= threshold as usize
             }
             Trip::ErrorRate { percentage, window, buckets, volume_threshold } => {
-                let bucket = |at: Duration| at.as_nanos() / (window / buckets).as_nanos();
-                let within = self.outcomes.iter().filter(|(at, _)| bucket(*at) + u128::from(buckets) > bucket(now));
-                let (mut calls, mut failures) = (0.0, 0.0);
-                within.for_each(|(_, failed)| (calls, failures) = (calls + 1.0, failures + f64::from(u8::from(*failed))));
-                let newest_failed = self.outcomes.last().is_some_and(|(_, failed)| *failed);
+                let (failures, calls) = self.within(window, buckets, now, |(_, failed, _)| *failed);
+                let newest_failed = self.outcomes.last().is_some_and(|(_, failed, _)| *failed);
                 newest_failed && calls >= f64::from(volume_threshold) && failures / calls > percentage / 100.0 + 1e-12
             }
         }
+    }
+
+    fn trips_slowly(&self, now: Duration) -> bool {
+        let Some(SlowCalls { percentage, window, buckets, volume_threshold, .. }) = self.config.slow else { return false };
+        let (slow, calls) = self.within(window, buckets, now, |(_, _, slow)| *slow);
+        let newest_slow = self.outcomes.last().is_some_and(|(_, _, slow)| *slow);
+        newest_slow && calls >= f64::from(volume_threshold) && slow / calls >= percentage / 100.0 - 1e-12
+    }
+
+    /// How many of the outcomes in a window are such, and how many there are.
+    fn within(&self, window: Duration, buckets: u32, now: Duration, such: fn(&(Duration, bool, bool)) -> bool) -> (f64, f64) {
+        let bucket = |at: Duration| at.as_nanos() / (window / buckets).as_nanos();
+        let within = || self.outcomes.iter().filter(|(at, ..)| bucket(*at) + u128::from(buckets) > bucket(now));
+        (within().filter(|outcome| such(outcome)).count() as f64, within().count() as f64)
     }
 }
 
@@ -280,12 +339,12 @@ proptest! {
             let breaker = Breaker::new(config);
             let (state, since) = (State::Closed, Duration::ZERO);
             let mut model = Model { config, state, since, epoch: 0, outcomes: vec![], probes: vec![], probes_running: 0 };
-            let mut permits: Vec<(Permit, u64)> = Vec::new();
+            let mut permits: Vec<(Permit, u64, Duration)> = Vec::new();
             for step in steps {
                 let now = start.elapsed();
                 match step {
                     Step::Acquire => match (breaker.try_acquire(), model.acquire(now)) {
-                        (Ok(permit), Some(epoch)) => permits.push((permit, epoch)),
+                        (Ok(permit), Some(epoch)) => permits.push((permit, epoch, now)),
                         (Err(rejected), None) => {
                             assert_eq!(rejected.state, model.state);
                             assert!(rejected.retry_after <= config.reset_timeout);
@@ -293,13 +352,16 @@ proptest! {
                         (got, expected) => panic!("breaker {got:?}, model {expected:?}"),
                     },
                     Step::Finish(index, verdict) if index < permits.len() => {
-                        let (permit, epoch) = permits.swap_remove(index);
+                        let (permit, epoch, since) = permits.swap_remove(index);
+                        let (state, holds) = (breaker.state(), permit.holds());
+                        let passes = matches!(state, State::Closed | State::ForcedClosed);
+                        assert_eq!(holds, passes || epoch == model.epoch, "{state}");
                         match verdict {
                             Verdict::Success => permit.success(),
                             Verdict::Failure => permit.failure(),
                             Verdict::Ignored => drop(permit),
                         }
-                        model.finish(epoch, verdict, now);
+                        model.finish(epoch, verdict, now - since, now);
                     }
                     Step::Finish(..) => {}
                     Step::Wait(millis) => advance(Duration::from_millis(millis)).await,
