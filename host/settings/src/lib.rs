@@ -2,7 +2,8 @@
 //!
 //! Every key is declared once, in [`section`]: the same lines give the struct, the reader, the messages and the documentation
 //! (`docs/configuration.md`, `breakwater.example.toml`). A flag of the command line overrides an environment variable
-//! `BREAKWATER__SECTION__KEY`, which overrides the file, which overrides the default. Whatever is wrong is reported at once, each
+//! `BREAKWATER__SECTION__KEY`, which overrides one of the clients that Breakwater replaces, which overrides the file, which overrides
+//! the default. Some sections have names of their own, such as `[upstreams.image-service]`. Whatever is wrong is reported at once, each
 //! problem with its place and, where one can be guessed, what was meant.
 //!
 //! ```
@@ -15,19 +16,28 @@
 
 #![forbid(unsafe_code)]
 
+mod check;
+mod json_text;
+mod legacy;
+mod place;
 mod problem;
 mod reader;
 pub mod section;
 mod settings;
 mod suggest;
 mod units;
+mod url;
 mod value;
 
+pub use json_text::JsonText;
+pub use legacy::sets_a_key;
+pub use place::MAX_NAME;
 pub use problem::{Origin, Problem, SettingsError};
-pub use reader::{ENVIRONMENT_PREFIX, Flag};
-pub use section::{Capability, Device, LogFormat, ManagementFrom, Reload};
-pub use settings::{Entry, Settings};
+pub use reader::{ENVIRONMENT_PREFIX, Flag, MAX_ENTRIES};
+pub use section::{Balance, BreakerTrip, Capability, Device, HttpVersion, Jitter, LogFormat, ManagementFrom, Reload};
+pub use settings::{Entry, SECTIONS, Settings};
 pub use units::ByteSize;
+pub use url::{BaseUrl, RedisUrl};
 
 #[cfg(test)]
 mod documents;

@@ -1,27 +1,32 @@
 //! Reads every key from the strongest layer that has it: flags, then the environment, then the file, then its default.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
+mod unknown;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::DeTable;
 
+use crate::legacy::{LEGACY, Unit};
+use crate::place::{Place, is_kebab, name_of_variable, no_name};
 use crate::problem::{Origin, Problem};
-use crate::section::{Key, SECTIONS};
-use crate::suggest::nearest;
+use crate::section::{Declared, Key};
+use crate::settings::SECTIONS;
 use crate::value::{Value, parsed};
 
 /// The prefix of every environment variable that sets a key.
 pub const ENVIRONMENT_PREFIX: &str = "BREAKWATER__";
+
+/// Entries of one named section at most.
+pub const MAX_ENTRIES: usize = 1000;
 
 /// A value given on the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Flag {
     /// The flag, such as `--listen`.
     pub flag: &'static str,
-    /// The section it sets a key of.
+    /// The section it sets a key of; one that is not named.
     pub section: &'static str,
     /// The key.
     pub key: &'static str,
@@ -43,13 +48,20 @@ impl Source<'_> {
     }
 }
 
-type Name = (&'static str, &'static str);
+/// Text from outside the file.
+struct Given {
+    origin: Origin,
+    text: String,
+    unit: Unit,
+}
 
 pub(crate) struct Reader<'a> {
     source: Source<'a>,
     file: DeTable<'a>,
-    texts: BTreeMap<Name, (Origin, String)>,
-    pub(crate) origins: BTreeMap<Name, Origin>,
+    given: BTreeMap<Place, Given>,
+    /// Entries of named sections that exist though the file does not have them.
+    named: BTreeSet<(&'static str, String)>,
+    pub(crate) origins: BTreeMap<Place, Origin>,
     pub(crate) problems: Vec<Problem>,
 }
 
@@ -63,108 +75,108 @@ impl<'a> Reader<'a> {
             suggestion: None,
         };
         let problems = errors.into_iter().map(syntax).collect();
-        let mut reader = Self { source, file: file.into_inner(), texts: BTreeMap::new(), origins: BTreeMap::new(), problems };
+        let (given, named, origins) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
+        let mut reader = Self { source, file: file.into_inner(), given, named, origins, problems };
         reader.find_unknown();
         for (variable, text) in environment {
             reader.take_variable(variable, text);
         }
         for flag in flags {
-            reader.texts.insert((flag.section, flag.key), (Origin::Flag { flag: flag.flag }, flag.text.clone()));
+            let given = Given { origin: Origin::Flag { flag: flag.flag }, text: flag.text.clone(), unit: Unit::Text };
+            reader.given.insert(Place::new(flag.section, None, flag.key), given);
         }
         reader
     }
 
     /// Reads one key; nothing when it is wrong, and then the problem is noted.
-    pub(crate) fn read<T: Value>(&mut self, section: &'static str, key: &'static Key) -> Option<T> {
-        let given = self.texts.get(&(section, key.name)).map(|(origin, text)| (origin.clone(), T::from_text(text)));
-        let (origin, value) = given.or_else(|| self.in_file(section, key.name)).unwrap_or_else(|| (Origin::Default, default(key)));
-        self.origins.insert((section, key.name), origin.clone());
+    pub(crate) fn read<T: Value>(&mut self, section: &'static str, name: Option<&str>, key: &'static Key) -> Option<T> {
+        let place = Place::new(section, name, key.name);
+        let convert = |given: &Given| (given.origin.clone(), given.unit.convert(&given.text).and_then(|text| T::from_text(&text)));
+        let given = self.given.get(&place).map(convert);
+        let (origin, value) = given.or_else(|| self.in_file(&place)).unwrap_or_else(|| (Origin::Default, default(key)));
         let value = value.and_then(|value| within(value, key));
-        value.map_err(|message| self.problem(origin, Some(format!("{section}.{}", key.name)), message, None)).ok()
+        let value = value.map_err(|message| self.problem(origin.clone(), Some(place.to_string()), message, None)).ok();
+        self.origins.insert(place, origin);
+        value
     }
 
-    fn in_file<T: Value>(&self, section: &str, key: &str) -> Option<(Origin, Result<T, String>)> {
-        let value = self.file.get(section)?.get_ref().as_table()?.get(key)?;
+    /// Reads every entry of a named section.
+    pub(crate) fn read_named<T: Declared>(&mut self) -> Option<BTreeMap<String, T>> {
+        let section = T::SECTION.name;
+        let in_file = self.file.get(section).and_then(|value| value.get_ref().as_table());
+        let in_file = in_file.into_iter().flat_map(|table| table.iter().filter(|(_, value)| value.get_ref().is_table()));
+        let mut names: BTreeSet<String> = in_file.map(|(name, _)| name.get_ref().to_string()).filter(|name| is_kebab(name)).collect();
+        names.extend(self.named.iter().filter(|(of, _)| *of == section).map(|(_, name)| name.clone()));
+        if names.len() > MAX_ENTRIES {
+            let message = format!("there are {}; at most {MAX_ENTRIES} are possible", names.len());
+            self.problem(Origin::Default, Some(section.to_owned()), message, None);
+            return None;
+        }
+        let read: Vec<Option<(String, T)>> = names.into_iter().map(|name| T::read(self, Some(&name)).map(|entry| (name, entry))).collect();
+        read.into_iter().collect()
+    }
+
+    fn in_file<T: Value>(&self, place: &Place) -> Option<(Origin, Result<T, String>)> {
+        let section = self.file.get(place.section)?.get_ref().as_table()?;
+        let table = match &place.name {
+            Some(name) => section.get(name.as_str())?.get_ref().as_table()?,
+            None => section,
+        };
+        let value = table.get(place.key)?;
         Some((self.source.at(&value.span()), T::from_toml(value.get_ref())))
     }
 
     /// Notes a problem with a key that was read.
-    pub(crate) fn blame(&mut self, section: &'static str, key: &'static str, message: impl Into<String>) {
-        let origin = self.origins.get(&(section, key)).cloned().unwrap_or(Origin::Default);
-        self.problem(origin, Some(format!("{section}.{key}")), message.into(), None);
+    pub(crate) fn blame(&mut self, section: &'static str, name: Option<&str>, key: &'static str, message: impl Into<String>) {
+        let place = Place::new(section, name, key);
+        let origin = self.origins.get(&place).cloned().unwrap_or(Origin::Default);
+        self.problem(origin, Some(place.to_string()), message.into(), None);
     }
 
     fn problem(&mut self, origin: Origin, key: Option<String>, message: String, suggestion: Option<String>) {
         self.problems.push(Problem { origin, key, message, suggestion });
     }
 
-    fn find_unknown(&mut self) {
-        let mut unknown = Vec::new();
-        for (name, value) in self.file.iter() {
-            let Some(section) = SECTIONS.iter().find(|section| section.name == name.get_ref().as_ref()) else {
-                unknown.push(self.unknown_section(name, value));
-                continue;
-            };
-            let Some(table) = value.get_ref().as_table() else {
-                let message = format!("expected a table: write [{}] on a line of its own", section.name);
-                unknown.push(Problem { origin: self.source.at(&value.span()), key: Some(section.name.into()), message, suggestion: None });
-                continue;
-            };
-            let keys = table.iter().filter(|(key, _)| section.key(key.get_ref()).is_none());
-            unknown.extend(keys.map(|(key, _)| {
-                Problem {
-                    origin: self.source.at(&key.span()),
-                    key: Some(format!("{}.{}", section.name, key.get_ref())),
-                    message: "unknown key".to_owned(),
-                    suggestion: likely_key(section.name, key.get_ref())
-                        .map(|(other, key)| if other == section.name { key.to_owned() } else { format!("{key} in [{other}]") }),
-                }
-            }));
-        }
-        self.problems.extend(unknown);
-    }
-
-    fn unknown_section(&self, name: &Spanned<Cow<'_, str>>, value: &Spanned<DeValue<'_>>) -> Problem {
-        let (message, suggestion) = if value.get_ref().is_table() {
-            let near = nearest(name.get_ref(), SECTIONS.iter().map(|section| section.name));
-            ("unknown section", near.map(|section| format!("[{section}]")))
-        } else {
-            ("unknown key outside any section", likely_key("", name.get_ref()).map(|(section, key)| format!("{key} in [{section}]")))
-        };
-        Problem { origin: self.source.at(&name.span()), key: Some(name.get_ref().to_string()), message: message.to_owned(), suggestion }
-    }
-
     fn take_variable(&mut self, variable: String, text: String) {
-        let Some(name) = variable.strip_prefix(ENVIRONMENT_PREFIX) else { return };
-        let name = name.to_lowercase();
-        let (section, key) = name.split_once("__").unwrap_or((&name, ""));
-        let known = SECTIONS.iter().find(|known| known.name == section).and_then(|known| known.key(key).map(|key| (known.name, key.name)));
-        let origin = Origin::Environment { variable };
-        match known {
-            Some(name) => drop(self.texts.insert(name, (origin, text))),
-            None => {
-                let near = nearest(section, SECTIONS.iter().map(|section| section.name)).unwrap_or_default();
-                let suggestion = likely_key(near, key).map(|(section, key)| environment_variable(section, key));
-                self.problem(origin, None, "unknown setting".to_owned(), suggestion);
+        let Some(path) = variable.strip_prefix(ENVIRONMENT_PREFIX) else {
+            self.take_legacy(variable, text);
+            return;
+        };
+        let path = path.to_lowercase();
+        let (section, rest) = path.split_once("__").unwrap_or((&path, ""));
+        let known = SECTIONS.iter().find(|known| known.name == section);
+        let (name, key) = match known {
+            Some(section) if section.named => rest.split_once("__").map_or((None, ""), |(name, key)| (Some(name_of_variable(name)), key)),
+            _ => (None, rest),
+        };
+        let Some((section, key)) = known.and_then(|section| section.key(key).map(|key| (section, key))) else {
+            let suggestion = unknown::likely_variable(section, name.as_deref(), key);
+            self.problem(Origin::Environment { variable }, None, "unknown setting".to_owned(), suggestion);
+            return;
+        };
+        if let Some(name) = &name {
+            if !is_kebab(name) {
+                self.problem(Origin::Environment { variable }, None, no_name(name), None);
+                return;
             }
+            self.named.insert((section.name, name.clone()));
         }
+        let given = Given { origin: Origin::Environment { variable }, text, unit: Unit::Text };
+        self.given.insert(Place { section: section.name, name, key: key.name }, given);
     }
-}
 
-/// The variable that sets a key.
-pub(crate) fn environment_variable(section: &str, key: &str) -> String {
-    format!("{ENVIRONMENT_PREFIX}{}__{}", section.to_uppercase(), key.to_uppercase())
-}
-
-/// The key that was likely meant: one of the same section first.
-fn likely_key(section: &str, key: &str) -> Option<Name> {
-    let (own, others): (Vec<_>, Vec<_>) = SECTIONS.iter().partition(|known| known.name == section);
-    let within = |sections: Vec<&'static crate::section::Section>| {
-        let near = nearest(key, sections.iter().flat_map(|section| section.keys.iter().map(|key| key.name)))?;
-        let section = sections.iter().find(|section| section.key(near).is_some())?;
-        section.key(near).map(|key| (section.name, key.name))
-    };
-    within(own).or_else(|| within(others))
+    /// A variable of an older client counts only where no variable of ours sets the key, whichever comes first.
+    fn take_legacy(&mut self, variable: String, text: String) {
+        let Some(legacy) = LEGACY.iter().find(|legacy| legacy.variable == variable) else { return };
+        if text.trim().is_empty() {
+            return;
+        }
+        if legacy.creates() {
+            self.named.insert((legacy.section, legacy.name.to_owned()));
+        }
+        let given = Given { origin: Origin::Environment { variable }, text, unit: legacy.unit };
+        self.given.entry(Place::new(legacy.section, Some(legacy.name), legacy.key)).or_insert(given);
+    }
 }
 
 pub(crate) fn default<T: Value>(key: &Key) -> Result<T, String> {
@@ -172,10 +184,10 @@ pub(crate) fn default<T: Value>(key: &Key) -> Result<T, String> {
 }
 
 fn within<T: Value>(value: T, key: &Key) -> Result<T, String> {
-    let Some((least, most)) = key.range else { return Ok(value) };
+    // What is not set has no place in a range.
+    let (Some((least, most)), Some(shown)) = (key.range, value.to_toml()) else { return Ok(value) };
     let inside = parsed::<T>(least)? <= value && value <= parsed::<T>(most)?;
-    let shown = || value.to_toml().unwrap_or_default();
-    if inside { Ok(value) } else { Err(format!("expected {least} to {most}, got {}", shown())) }
+    if inside { Ok(value) } else { Err(format!("expected {least} to {most}, got {shown}")) }
 }
 
 /// Reads the file, or nothing without one.

@@ -1,19 +1,29 @@
 //! The sections of the configuration. Each is declared once: the same lines give the struct, the reader, the messages and
 //! the documentation.
 
+mod cache;
+mod chain;
+mod flag;
 mod image;
 mod inference;
 mod operations;
 mod plugins;
 mod server;
 mod telemetry;
+mod upstream;
 
+pub use cache::{Cache, Urls};
+pub use chain::Chain;
+pub use flag::FeatureFlag;
 pub use image::Image;
 pub use inference::{Device, Inference};
 pub use operations::Operations;
 pub use plugins::{Capability, Plugins};
 pub use server::{Data, ManagementFrom, Media, Server};
 pub use telemetry::{LogFormat, Telemetry};
+pub use upstream::{Balance, BreakerTrip, HttpVersion, Jitter, Upstream};
+
+use crate::reader::Reader;
 
 /// When a changed value is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +63,8 @@ impl Key {
 pub struct Section {
     /// Its name.
     pub name: &'static str,
+    /// Whether there may be several, each with a name of its own: `[upstreams.NAME]`.
+    pub named: bool,
     /// What it is for.
     pub about: &'static [&'static str],
     /// Its keys.
@@ -60,28 +72,33 @@ pub struct Section {
 }
 
 impl Section {
+    /// What its heading holds: `server`, or `upstreams.NAME` for one that is named.
+    #[must_use]
+    pub fn heading(&self) -> String {
+        if self.named { format!("{}.NAME", self.name) } else { self.name.to_owned() }
+    }
+
     pub(crate) fn key(&self, name: &str) -> Option<&'static Key> {
         self.keys.iter().find(|key| key.name == name)
     }
 }
 
-/// Every section, in the order of the documentation.
-pub static SECTIONS: &[&Section] = &[
-    &Server::SECTION,
-    &Media::SECTION,
-    &Data::SECTION,
-    &Image::SECTION,
-    &Inference::SECTION,
-    &Plugins::SECTION,
-    &Operations::SECTION,
-    &Telemetry::SECTION,
-];
+/// What [`section!`] makes of each section.
+pub(crate) trait Declared: Sized {
+    const SECTION: Section;
 
-/// Declares a section: `key: Type = "default as TOML" [in "least" to "most"] (Live | Restart);`
+    /// Reads it; nothing when a key is wrong, and then the problems are noted. `name` is given for named sections.
+    fn read(reader: &mut Reader<'_>, name: Option<&str>) -> Option<Self>;
+
+    /// Every value as TOML, in the order of the keys; nothing where a value is not set.
+    fn values(&self) -> Vec<Option<String>>;
+}
+
+/// Declares a section, one for all or (`named`) one per name: `key: Type = "default as TOML" [in "least" to "most"] (Live | Restart);`
 macro_rules! section {
     (
         $(#[doc = $about:literal])*
-        $name:ident = $section:literal {
+        $name:ident = $section:literal $($named:ident)? {
             $($(#[doc = $doc:literal])* $key:ident: $type:ty = $default:literal $(in $least:literal to $most:literal)? ($reload:ident);)*
         }
     ) => {
@@ -91,9 +108,10 @@ macro_rules! section {
             $($(#[doc = $doc])* pub $key: $type,)*
         }
 
-        impl $name {
-            pub(crate) const SECTION: $crate::section::Section = $crate::section::Section {
+        impl $crate::section::Declared for $name {
+            const SECTION: $crate::section::Section = $crate::section::Section {
                 name: $section,
+                named: $crate::section::named!($($named)?),
                 about: &[$($about),*],
                 keys: &[$($crate::section::Key {
                     name: stringify!($key),
@@ -105,21 +123,30 @@ macro_rules! section {
                 }),*],
             };
 
-            pub(crate) fn read(reader: &mut $crate::reader::Reader<'_>) -> Option<Self> {
+            fn read(reader: &mut $crate::reader::Reader<'_>, name: Option<&str>) -> Option<Self> {
                 // Every key is read before the first missing one ends it, so that all problems are found at once.
-                static SECTION: $crate::section::Section = $name::SECTION;
-                $(let $key = SECTION.key(stringify!($key)).and_then(|key| reader.read::<$type>($section, key));)*
+                static SECTION: $crate::section::Section = <$name as $crate::section::Declared>::SECTION;
+                $(let $key = SECTION.key(stringify!($key)).and_then(|key| reader.read::<$type>($section, name, key));)*
                 Some(Self { $($key: $key?),* })
             }
 
-            /// Every value as TOML, in the order of the keys; nothing where a value is not set.
-            pub(crate) fn values(&self) -> Vec<Option<String>> {
+            fn values(&self) -> Vec<Option<String>> {
                 vec![$(<$type as $crate::value::Value>::to_toml(&self.$key)),*]
             }
         }
     };
 }
 pub(crate) use section;
+
+macro_rules! named {
+    () => {
+        false
+    };
+    (named) => {
+        true
+    };
+}
+pub(crate) use named;
 
 macro_rules! range {
     () => {

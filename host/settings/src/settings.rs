@@ -3,30 +3,70 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use crate::check;
+use crate::place::{Place, table};
 use crate::problem::{Origin, SettingsError};
 use crate::reader::{Flag, Reader, Source, read_file};
-use crate::section::{Data, Image, Inference, Key, Media, Operations, Plugins, Reload, SECTIONS, Section, Server, Telemetry};
+use crate::section::{
+    Cache, Chain, Data, Declared, FeatureFlag, Image, Inference, Key, Media, Operations, Plugins, Reload, Section, Server, Telemetry,
+    Upstream, Urls,
+};
 
-/// Validated settings. They never change; a reload makes new ones.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// `[server]`
-    pub server: Server,
-    /// `[media]`
-    pub media: Media,
-    /// `[data]`
-    pub data: Data,
-    /// `[image]`
-    pub image: Image,
-    /// `[inference]`
-    pub inference: Inference,
-    /// `[plugins]`
-    pub plugins: Plugins,
-    /// `[operations]`
-    pub operations: Operations,
-    /// `[telemetry]`
-    pub telemetry: Telemetry,
-    origins: BTreeMap<(&'static str, &'static str), Origin>,
+/// Lists the sections, in the order of the documentation: those there is one of, then those with names.
+macro_rules! settings {
+    (one { $($field:ident: $section:ident,)* } named { $($table:ident: $entry:ident,)* }) => {
+        /// Every section, in the order of the documentation.
+        pub static SECTIONS: &[&Section] = &[$(&<$section as Declared>::SECTION,)* $(&<$entry as Declared>::SECTION,)*];
+
+        /// Validated settings. They never change; a reload makes new ones.
+        #[derive(Debug, Clone)]
+        pub struct Settings {
+            $(#[doc = concat!("`[", stringify!($field), "]`")] pub $field: $section,)*
+            $(#[doc = concat!("`[", stringify!($table), ".NAME]`, by name.")] pub $table: BTreeMap<String, $entry>,)*
+            origins: BTreeMap<Place, Origin>,
+        }
+
+        impl Settings {
+            fn read(mut reader: Reader<'_>) -> Result<Self, SettingsError> {
+                // Every section is read before the first wrong one ends it, so that all problems are found at once.
+                $(let $field = $section::read(&mut reader, None);)*
+                $(let $table = reader.read_named::<$entry>();)*
+                let settings = (|| Some(Self { $($field: $field?,)* $($table: $table?,)* origins: BTreeMap::new() }))();
+                Self::checked(settings, reader)
+            }
+
+            /// Every table with its name and values, in the order of the documentation.
+            fn tables(&self) -> Vec<(&'static Section, Option<&str>, Vec<Option<String>>)> {
+                let mut tables = Vec::new();
+                let mut sections = SECTIONS.iter().copied();
+                $(tables.extend(sections.next().map(|section| (section, None, self.$field.values())));)*
+                $(if let Some(section) = sections.next() {
+                    tables.extend(self.$table.iter().map(|(name, entry)| (section, Some(name.as_str()), entry.values())));
+                })*
+                tables
+            }
+        }
+    };
+}
+
+settings! {
+    one {
+        server: Server,
+        media: Media,
+        data: Data,
+        image: Image,
+        inference: Inference,
+        plugins: Plugins,
+        operations: Operations,
+        cache: Cache,
+        urls: Urls,
+        telemetry: Telemetry,
+    }
+    named {
+        upstreams: Upstream,
+        chains: Chain,
+        flags: FeatureFlag,
+    }
 }
 
 /// One key with its value in force.
@@ -34,6 +74,8 @@ pub struct Settings {
 pub struct Entry<'a> {
     /// Its section.
     pub section: &'static Section,
+    /// Its name, if the section is named.
+    pub name: Option<&'a str>,
     /// The key.
     pub key: &'static Key,
     /// The value as TOML; nothing when it is not set.
@@ -42,8 +84,23 @@ pub struct Entry<'a> {
     pub origin: &'a Origin,
 }
 
+impl Entry<'_> {
+    /// What the heading of its table holds: `server`, or `upstreams.image-service`.
+    #[must_use]
+    pub fn table(&self) -> String {
+        table(self.section.name, self.name)
+    }
+
+    /// Its full name, such as `server.listen` or `upstreams.image-service.timeout`.
+    #[must_use]
+    pub fn path(&self) -> String {
+        format!("{}.{}", self.table(), self.key.name)
+    }
+}
+
 impl Settings {
-    /// Reads the file, if one is given, and lets variables `BREAKWATER__SECTION__KEY` of `environment` override it.
+    /// Reads the file, if one is given, and lets variables of `environment` override it: `BREAKWATER__SECTION__KEY`,
+    /// `BREAKWATER__UPSTREAMS__NAME__KEY` and, below these, those of the clients that Breakwater replaces ([`crate::sets_a_key`]).
     ///
     /// # Errors
     /// When the file cannot be read, or with everything that is wrong in it and in the environment.
@@ -78,102 +135,49 @@ impl Settings {
         Self::read(Reader::new(Source { path: path.to_owned(), text }, environment, flags))
     }
 
-    fn read(mut reader: Reader<'_>) -> Result<Self, SettingsError> {
-        let server = Server::read(&mut reader);
-        let media = Media::read(&mut reader);
-        let data = Data::read(&mut reader);
-        let image = Image::read(&mut reader);
-        let inference = Inference::read(&mut reader);
-        let plugins = Plugins::read(&mut reader);
-        let operations = Operations::read(&mut reader);
-        let telemetry = Telemetry::read(&mut reader);
-        if let Some(server) = &server {
-            check_server(&mut reader, server);
+    fn checked(settings: Option<Self>, mut reader: Reader<'_>) -> Result<Self, SettingsError> {
+        if let Some(settings) = &settings {
+            check::check(&mut reader, settings);
         }
-        if let Some(media) = &media {
-            check_media(&mut reader, media);
-        }
-        if let Some(plugins) = &plugins {
-            check_plugins(&mut reader, plugins);
-        }
-        let (origins, mut problems) = (std::mem::take(&mut reader.origins), std::mem::take(&mut reader.problems));
+        let (origins, mut problems) = (reader.origins, reader.problems);
         problems.sort_by_key(|problem| match problem.origin {
             Origin::File { line, column, .. } => (0, line, column),
             _ => (1, 0, 0),
         });
-        let settings = (|| {
-            let (server, media, data, image) = (server?, media?, data?, image?);
-            let (inference, plugins, operations, telemetry) = (inference?, plugins?, operations?, telemetry?);
-            Some(Self { server, media, data, image, inference, plugins, operations, telemetry, origins })
-        })();
+        let settings = settings.map(|settings| Self { origins, ..settings });
         settings.filter(|_| problems.is_empty()).ok_or(SettingsError::Invalid(problems))
     }
 
     /// Every key with its value in force and where that comes from.
     #[must_use]
     pub fn entries(&self) -> Vec<Entry<'_>> {
-        let values = [
-            self.server.values(),
-            self.media.values(),
-            self.data.values(),
-            self.image.values(),
-            self.inference.values(),
-            self.plugins.values(),
-            self.operations.values(),
-            self.telemetry.values(),
-        ];
-        let sections = SECTIONS.iter().zip(values);
-        let entries =
-            sections.flat_map(|(section, values)| section.keys.iter().zip(values).map(move |(key, value)| (*section, key, value)));
-        let origin = |section: &Section, key: &Key| self.origins.get(&(section.name, key.name)).unwrap_or(&Origin::Default);
-        entries.map(|(section, key, value)| Entry { section, key, value, origin: origin(section, key) }).collect()
+        let origin = |section: &Section, name: Option<&str>, key: &Key| {
+            self.origins.get(&Place::new(section.name, name, key.name)).unwrap_or(&Origin::Default)
+        };
+        let entries = self.tables().into_iter().flat_map(|(section, name, values)| {
+            let entry = move |(key, value)| Entry { section, name, key, value, origin: origin(section, name, key) };
+            section.keys.iter().zip(values).map(entry)
+        });
+        entries.collect()
     }
 
-    /// The keys, such as `server.listen`, whose value in `other` differs, of those that take effect as `reload` says.
+    /// The keys, such as `server.listen`, whose value in `other` differs, of those that take effect as `reload` says. An entry of a
+    /// named section that only one of the two has is named as a whole: `upstreams.image-service`.
     #[must_use]
     pub fn changed(&self, other: &Self, reload: Reload) -> Vec<String> {
-        let both = self.entries().into_iter().zip(other.entries());
-        let changed = both.filter(|(old, new)| old.key.reload == reload && old.value != new.value);
-        changed.map(|(old, _)| format!("{}.{}", old.section.name, old.key.name)).collect()
-    }
-}
-
-fn check_server(reader: &mut Reader<'_>, server: &Server) {
-    if server.listen.is_empty() {
-        reader.blame("server", "listen", "at least one address is needed");
-    }
-    let mut seen = BTreeSet::new();
-    if let Some(twice) = server.listen.iter().find(|address| address.port() != 0 && !seen.insert(**address)) {
-        reader.blame("server", "listen", format!("{twice} is there twice"));
-    }
-}
-
-fn check_media(reader: &mut Reader<'_>, media: &Media) {
-    let name = &media.output_folder;
-    if name.is_empty() || name.starts_with('.') || name.contains(['/', '\\', '\0']) {
-        reader.blame("media", "output_folder", "expected one plain folder name, without slashes and not starting with a dot");
-    }
-}
-
-fn check_plugins(reader: &mut Reader<'_>, plugins: &Plugins) {
-    let mut seen = BTreeSet::new();
-    if let Some(twice) = plugins.order.iter().find(|id| !seen.insert(*id)) {
-        reader.blame("plugins", "order", format!("\"{twice}\" is there twice"));
-    }
-    let not_kebab =
-        |id: &&String| id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-    for (key, ids) in [("order", plugins.order.iter().collect::<Vec<_>>()), ("grants", plugins.grants.keys().collect())] {
-        if let Some(id) = ids.into_iter().find(not_kebab) {
-            reader.blame("plugins", key, format!("\"{id}\" is no plugin id: lower-case letters, digits and hyphens"));
-        }
-    }
-    if plugins.cpu_time > plugins.timeout {
-        reader.blame("plugins", "cpu_time", "is longer than plugins.timeout, which would end the call first");
-    }
-    if plugins.max_concurrent_per_generation > plugins.max_concurrent {
-        reader.blame("plugins", "max_concurrent_per_generation", "is more than plugins.max_concurrent");
-    }
-    if plugins.host_call_bytes > plugins.host_bytes {
-        reader.blame("plugins", "host_call_bytes", "is more than plugins.host_bytes");
+        let values = |settings: &Self| -> BTreeMap<_, _> {
+            let entries = settings.entries().into_iter().filter(|entry| entry.key.reload == reload);
+            entries.map(|entry| (entry.path(), (entry.table(), entry.value))).collect()
+        };
+        let (old, new) = (values(self), values(other));
+        let paths: BTreeSet<_> = old.keys().chain(new.keys()).collect();
+        let changed = paths.into_iter().filter_map(|path| match (old.get(path), new.get(path)) {
+            (Some((_, old)), Some((_, new))) => (old != new).then(|| path.clone()),
+            (Some((table, _)), None) | (None, Some((table, _))) => Some(table.clone()),
+            (None, None) => None,
+        });
+        let mut changed: Vec<_> = changed.collect();
+        changed.dedup();
+        changed
     }
 }

@@ -1,13 +1,16 @@
 //! Types a setting can have: how each is read from TOML and from plain text, and written again.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use toml::de::DeValue;
 
+use crate::json_text::JsonText;
 use crate::units::{ByteSize, format_duration, parse_duration};
+use crate::url::{BaseUrl, RedisUrl};
 
 /// A setting's type. Errors are sentences that say what is wrong with the value; the reader adds where it stands.
 pub(crate) trait Value: Sized + PartialOrd {
@@ -73,7 +76,16 @@ text_values! {
     PathBuf: "a path", |text: &str| (!text.is_empty()).then(|| Self::from(text)), |path| path.display().to_string();
     SocketAddr: "an address such as \"127.0.0.1:8080\" or \"[::]:8080\"", |text: &str| text.trim().parse().ok(), ToString::to_string;
     Duration: "a duration such as \"250ms\", \"10s\" or \"1m30s\"", parse_duration, |duration| format_duration(*duration);
+    BaseUrl: "a URL such as \"http://localhost:8000\", without credentials and query", Self::parse, ToString::to_string;
+    RedisUrl: "a URL such as \"redis://127.0.0.1:6379/0\"", Self::parse, ToString::to_string;
+    JsonText: "JSON in a text, such as '{\"items\": []}'", Self::parse, ToString::to_string;
+    IpNet: "a network such as \"10.0.0.0/8\" or an address", network, ToString::to_string;
     ByteSize: "a size such as \"64KiB\" or \"50MiB\"", Self::parse, ToString::to_string;
+}
+
+fn network(text: &str) -> Option<IpNet> {
+    let text = text.trim();
+    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
 }
 
 /// A scalar that TOML has itself.
@@ -108,6 +120,31 @@ native_values! {
     u32: "a whole number", DeValue::Integer(number) => number.to_string();
     u64: "a whole number", DeValue::Integer(number) => number.to_string();
     usize: "a whole number", DeValue::Integer(number) => number.to_string();
+}
+
+impl Value for f64 {
+    fn expects() -> String {
+        "a number".to_owned()
+    }
+
+    fn from_toml(value: &DeValue<'_>) -> Result<Self, String> {
+        let number = match value {
+            DeValue::Float(number) => number.to_string().parse().ok(),
+            DeValue::Integer(number) => number.to_string().parse().ok(),
+            _ => None,
+        };
+        number.filter(|number: &Self| number.is_finite()).ok_or_else(|| wrong::<Self>(&shown(value)))
+    }
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        let number = text.trim().parse().ok().filter(|number: &Self| number.is_finite());
+        number.ok_or_else(|| wrong::<Self>(&quoted(text)))
+    }
+
+    fn to_toml(&self) -> Option<String> {
+        // With a point, so that it stays a number with a fraction.
+        Some(format!("{self:?}"))
+    }
 }
 
 impl<T: Value> Value for Option<T> {

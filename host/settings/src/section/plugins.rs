@@ -17,6 +17,12 @@ words! {
         Imaging = "imaging",
         /// Log lines.
         Logging = "logging",
+        /// Calls of named upstreams.
+        Upstream = "upstream",
+        /// Feature flags.
+        FeatureFlags = "feature-flags",
+        /// HTTP to the hosts its manifest names (`wasi:http`).
+        Http = "http",
     }
 }
 
@@ -30,7 +36,7 @@ section! {
         /// Who wins when several plugins offer one strategy: the id named earlier. Plugins not named may not share names.
         order: Vec<String> = "[]" (Restart);
         /// What every plugin may have, if it asks.
-        default_grants: Vec<Capability> = r#"["blobs", "config", "imaging", "logging"]"# (Restart);
+        default_grants: Vec<Capability> = r#"["blobs", "config", "imaging", "logging", "upstream", "feature-flags"]"# (Restart);
         /// What single plugins may have instead, by id.
         grants: BTreeMap<String, Vec<Capability>> = "{}" (Restart);
         /// Memory of one call.
