@@ -1,0 +1,7 @@
+export type { CallOptions, OperationAnswer } from './caller.js';
+export { DEFAULT_CONFIG, ENVIRONMENT, type LogEvent, type PythonServiceConfig } from './config.js';
+export { PythonServiceConnectionError, PythonServiceError, PythonServiceTimeoutError } from './errors.js';
+export type { HealthStatus } from './health.js';
+export type * from './images.js';
+export { PythonServiceClient, getPythonServiceClient, resetPythonServiceClient } from './pythonServiceClient.js';
+export * from './talentServiceClient.js';
