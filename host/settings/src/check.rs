@@ -6,29 +6,33 @@ use http::HeaderName;
 
 use crate::place::is_kebab;
 use crate::reader::Reader;
-use crate::section::{Chain, Media, Plugins, Server, Upstream};
-use crate::settings::Settings;
+use crate::section::{Cache, Chain, Data, FeatureFlag, Image, Inference, Media, Operations, Plugins, Server, Telemetry, Upstream, Urls};
 
 /// Endpoints of one upstream at most.
-pub(crate) const MAX_ENDPOINTS: usize = 256;
+const MAX_ENDPOINTS: usize = 256;
+
+/// The greatest weight of an endpoint; the registry's too.
+const MAX_WEIGHT: u32 = 1000;
+
+/// The longest name of a service in the registry, in bytes.
+const MAX_SERVICE: usize = 128;
 
 /// Providers of one chain at most.
-pub(crate) const MAX_PROVIDERS: usize = 16;
+const MAX_PROVIDERS: usize = 16;
 
-pub(crate) fn check(reader: &mut Reader<'_>, settings: &Settings) {
-    server(reader, &settings.server);
-    media(reader, &settings.media);
-    plugins(reader, &settings.plugins);
-    for (name, settings) in &settings.upstreams {
-        upstream(reader, name, settings);
-    }
-    for (name, settings) in &settings.chains {
-        chain(reader, name, settings);
-    }
-    if settings.telemetry.service_name.trim().is_empty() {
-        reader.blame("telemetry", None, "service_name", "a service in a trace needs a name");
-    }
+/// Looks for contradictions in a section whose keys are all right by themselves.
+pub(crate) trait Check {
+    /// Notes what contradicts; `name` is given for named sections.
+    fn check(&self, _reader: &mut Reader<'_>, _name: Option<&str>) {}
 }
+
+impl Check for Data {}
+impl Check for Image {}
+impl Check for Inference {}
+impl Check for Operations {}
+impl Check for Cache {}
+impl Check for Urls {}
+impl Check for FeatureFlag {}
 
 /// The first that was there before.
 fn twice<T: Ord>(items: impl IntoIterator<Item = T>) -> Option<T> {
@@ -42,124 +46,147 @@ fn twice<T: Ord>(items: impl IntoIterator<Item = T>) -> Option<T> {
     })
 }
 
-fn server(reader: &mut Reader<'_>, server: &Server) {
-    if server.listen.is_empty() {
-        reader.blame("server", None, "listen", "at least one address is needed");
-    }
-    if let Some(twice) = twice(server.listen.iter().filter(|address| address.port() != 0)) {
-        reader.blame("server", None, "listen", format!("{twice} is there twice"));
+impl Check for Server {
+    fn check(&self, reader: &mut Reader<'_>, _name: Option<&str>) {
+        if self.listen.is_empty() {
+            reader.blame("server", None, "listen", "at least one address is needed");
+        }
+        if let Some(twice) = twice(self.listen.iter().filter(|address| address.port() != 0)) {
+            reader.blame("server", None, "listen", format!("{twice} is there twice"));
+        }
     }
 }
 
-fn media(reader: &mut Reader<'_>, media: &Media) {
-    let name = &media.output_folder;
-    if name.is_empty() || name.starts_with('.') || name.contains(['/', '\\', '\0']) {
-        reader.blame("media", None, "output_folder", "expected one plain folder name, without slashes and not starting with a dot");
+impl Check for Media {
+    fn check(&self, reader: &mut Reader<'_>, _name: Option<&str>) {
+        let name = &self.output_folder;
+        if name.is_empty() || name.starts_with('.') || name.contains(['/', '\\', '\0']) {
+            reader.blame("media", None, "output_folder", "expected one plain folder name, without slashes and not starting with a dot");
+        }
     }
+}
+
+fn is_service(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_' | b'.');
+    (1..=MAX_SERVICE).contains(&name.len()) && name.bytes().all(allowed)
 }
 
 fn no_plugin_id(id: &str) -> String {
     format!("\"{id}\" is no plugin id: lower-case letters, digits and hyphens")
 }
 
-fn plugins(reader: &mut Reader<'_>, plugins: &Plugins) {
-    if let Some(twice) = twice(&plugins.order) {
-        reader.blame("plugins", None, "order", format!("\"{twice}\" is there twice"));
-    }
-    let not_kebab =
-        |id: &&String| id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-    for (key, ids) in [("order", plugins.order.iter().collect::<Vec<_>>()), ("grants", plugins.grants.keys().collect())] {
-        if let Some(id) = ids.into_iter().find(not_kebab) {
-            reader.blame("plugins", None, key, no_plugin_id(id));
+impl Check for Plugins {
+    fn check(&self, reader: &mut Reader<'_>, _name: Option<&str>) {
+        if let Some(twice) = twice(&self.order) {
+            reader.blame("plugins", None, "order", format!("\"{twice}\" is there twice"));
         }
-    }
-    if plugins.cpu_time > plugins.timeout {
-        reader.blame("plugins", None, "cpu_time", "is longer than plugins.timeout, which would end the call first");
-    }
-    if plugins.max_concurrent_per_generation > plugins.max_concurrent {
-        reader.blame("plugins", None, "max_concurrent_per_generation", "is more than plugins.max_concurrent");
-    }
-    if plugins.host_call_bytes > plugins.host_bytes {
-        reader.blame("plugins", None, "host_call_bytes", "is more than plugins.host_bytes");
+        let not_kebab =
+            |id: &&String| id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+        for (key, ids) in [("order", self.order.iter().collect::<Vec<_>>()), ("grants", self.grants.keys().collect())] {
+            if let Some(id) = ids.into_iter().find(not_kebab) {
+                reader.blame("plugins", None, key, no_plugin_id(id));
+            }
+        }
+        if self.cpu_time > self.timeout {
+            reader.blame("plugins", None, "cpu_time", "is longer than plugins.timeout, which would end the call first");
+        }
+        if self.max_concurrent_per_generation > self.max_concurrent {
+            reader.blame("plugins", None, "max_concurrent_per_generation", "is more than plugins.max_concurrent");
+        }
+        if self.host_call_bytes > self.host_bytes {
+            reader.blame("plugins", None, "host_call_bytes", "is more than plugins.host_bytes");
+        }
     }
 }
 
-fn upstream(reader: &mut Reader<'_>, name: &str, upstream: &Upstream) {
-    let mut blame = |key, message: String| reader.blame("upstreams", Some(name), key, message);
-    let (endpoints, weights) = (&upstream.endpoints, &upstream.weights);
-    if endpoints.len() > MAX_ENDPOINTS {
-        blame("endpoints", format!("there are {}; at most {MAX_ENDPOINTS} are possible", endpoints.len()));
-    }
-    if let Some(twice) = twice(endpoints) {
-        blame("endpoints", format!("{twice} is there twice; give it a weight instead"));
-    }
-    if !weights.is_empty() && weights.len() != endpoints.len() {
-        blame("weights", format!("there are {} weights for {} endpoints", weights.len(), endpoints.len()));
-    }
-    if let Some(weight) = weights.iter().find(|weight| !(1..=65_535).contains(*weight)) {
-        blame("weights", format!("expected 1 to 65535 for each, got {weight}"));
-    }
-    if let Some(service) = upstream.service.as_deref().filter(|service| !is_kebab(service)) {
-        blame("service", crate::place::no_name(service));
-    }
-    if let Some(id) = upstream.plugins.iter().flatten().find(|id| !is_kebab(id)) {
-        blame("plugins", no_plugin_id(id));
-    }
-    let delays = [
-        ("retry_delay", Some(upstream.retry_delay), None),
-        ("create_retry_delay", upstream.create_retry_delay, upstream.create_max_retry_delay),
-        ("update_retry_delay", upstream.update_retry_delay, upstream.update_max_retry_delay),
-        ("delete_retry_delay", upstream.delete_retry_delay, upstream.delete_max_retry_delay),
-        ("read_retry_delay", upstream.read_retry_delay, upstream.read_max_retry_delay),
-    ];
-    for (key, delay, most) in delays {
-        if delay.is_some_and(|delay| delay > most.unwrap_or(upstream.max_retry_delay)) {
-            blame(key, "is longer than the longest wait before a retry".to_owned());
+impl Check for Upstream {
+    fn check(&self, reader: &mut Reader<'_>, name: Option<&str>) {
+        let mut blame = |key, message: String| reader.blame("upstreams", name, key, message);
+        let (endpoints, weights) = (&self.endpoints, &self.weights);
+        if endpoints.len() > MAX_ENDPOINTS {
+            blame("endpoints", format!("there are {}; at most {MAX_ENDPOINTS} are possible", endpoints.len()));
         }
-    }
-    if let Some(path) = upstream.health_path.as_deref().filter(|path| !path.starts_with('/') || path.parse::<http::Uri>().is_err()) {
-        blame("health_path", format!("expected a path such as \"/health\", got {}", crate::value::quoted(path)));
-    }
-    if HeaderName::from_bytes(upstream.api_key_header.as_bytes()).is_err() {
-        blame("api_key_header", format!("{} is no name of a header", crate::value::quoted(&upstream.api_key_header)));
-    }
-    let sources = [
-        ("api_key_file", "api_key_env", upstream.api_key_file.is_some(), upstream.api_key_env.is_some()),
-        ("bearer_file", "bearer_env", upstream.bearer_file.is_some(), upstream.bearer_env.is_some()),
-        ("basic_file", "basic_env", upstream.basic_file.is_some(), upstream.basic_env.is_some()),
-    ];
-    for (file, variable, has_file, has_variable) in sources {
-        if has_file && has_variable {
-            blame(file, format!("is set beside {variable}; one of the two must go"));
+        if let Some(twice) = twice(endpoints) {
+            blame("endpoints", format!("{twice} is there twice; give it a weight instead"));
         }
-    }
-    let bearer = upstream.bearer_file.is_some() || upstream.bearer_env.is_some();
-    let basic = [("basic_file", upstream.basic_file.is_some()), ("basic_env", upstream.basic_env.is_some())];
-    if let Some((key, _)) = basic.into_iter().find(|(_, set)| bearer && *set) {
-        blame(key, "is set beside a bearer token, and both are sent in the same header".to_owned());
+        if !weights.is_empty() && weights.len() != endpoints.len() {
+            blame("weights", format!("there are {} weights for {} endpoints", weights.len(), endpoints.len()));
+        }
+        if let Some(weight) = weights.iter().find(|weight| !(1..=MAX_WEIGHT).contains(*weight)) {
+            blame("weights", format!("expected 1 to {MAX_WEIGHT} for each, got {weight}"));
+        }
+        if self.service.as_deref().is_some_and(|service| !is_service(service)) {
+            blame("service", format!("expected a name in the registry: 1 to {MAX_SERVICE} lower-case letters, digits, `-`, `_` and `.`"));
+        }
+        if let Some(id) = self.plugins.iter().flatten().find(|id| !is_kebab(id)) {
+            blame("plugins", no_plugin_id(id));
+        }
+        let delays = [
+            ("retry_delay", Some(self.retry_delay), None),
+            ("create_retry_delay", self.create_retry_delay, self.create_max_retry_delay),
+            ("update_retry_delay", self.update_retry_delay, self.update_max_retry_delay),
+            ("delete_retry_delay", self.delete_retry_delay, self.delete_max_retry_delay),
+            ("read_retry_delay", self.read_retry_delay, self.read_max_retry_delay),
+        ];
+        for (key, delay, most) in delays {
+            if delay.is_some_and(|delay| delay > most.unwrap_or(self.max_retry_delay)) {
+                blame(key, "is longer than the longest wait before a retry".to_owned());
+            }
+        }
+        if let Some(path) = self.health_path.as_deref().filter(|path| !path.starts_with('/') || path.parse::<http::Uri>().is_err()) {
+            blame("health_path", format!("expected a path such as \"/health\", got {}", crate::value::quoted(path)));
+        }
+        if HeaderName::from_bytes(self.api_key_header.as_bytes()).is_err() {
+            blame("api_key_header", format!("{} is no name of a header", crate::value::quoted(&self.api_key_header)));
+        }
+        let sources = [
+            ("api_key_file", "api_key_env", self.api_key_file.is_some(), self.api_key_env.is_some()),
+            ("bearer_file", "bearer_env", self.bearer_file.is_some(), self.bearer_env.is_some()),
+            ("basic_file", "basic_env", self.basic_file.is_some(), self.basic_env.is_some()),
+        ];
+        for (file, variable, has_file, has_variable) in sources {
+            if has_file && has_variable {
+                blame(file, format!("is set beside {variable}; one of the two must go"));
+            }
+        }
+        let bearer = self.bearer_file.is_some() || self.bearer_env.is_some();
+        let basic = [("basic_file", self.basic_file.is_some()), ("basic_env", self.basic_env.is_some())];
+        if let Some((key, _)) = basic.into_iter().find(|(_, set)| bearer && *set) {
+            blame(key, "is set beside a bearer token, and both are sent in the same header".to_owned());
+        }
     }
 }
 
-fn chain(reader: &mut Reader<'_>, name: &str, chain: &Chain) {
-    let mut blame = |key, message: String| reader.blame("chains", Some(name), key, message);
-    if let Some(providers) = &chain.providers {
-        if providers.is_empty() || providers.len() > MAX_PROVIDERS {
-            blame("providers", format!("expected 1 to {MAX_PROVIDERS} providers, got {}", providers.len()));
+impl Check for Chain {
+    fn check(&self, reader: &mut Reader<'_>, name: Option<&str>) {
+        let mut blame = |key, message: String| reader.blame("chains", name, key, message);
+        if let Some(providers) = &self.providers {
+            if providers.is_empty() || providers.len() > MAX_PROVIDERS {
+                blame("providers", format!("expected 1 to {MAX_PROVIDERS} providers, got {}", providers.len()));
+            }
+            if let Some(twice) = twice(providers) {
+                blame("providers", format!("\"{twice}\" is there twice"));
+            }
+            if let Some(provider) = providers.iter().find(|provider| !is_kebab(provider)) {
+                blame(
+                    "providers",
+                    format!("expected \"local\", a plugin id, \"fallbacks\" or \"static\", got {}", crate::value::quoted(provider)),
+                );
+            }
+            if providers.iter().any(|provider| provider == "static") && self.static_answer.is_none() {
+                blame("providers", "\"static\" needs a static_answer".to_owned());
+            }
         }
-        if let Some(twice) = twice(providers) {
-            blame("providers", format!("\"{twice}\" is there twice"));
-        }
-        if let Some(provider) = providers.iter().find(|provider| !is_kebab(provider)) {
-            blame(
-                "providers",
-                format!("expected \"local\", a plugin id, \"fallbacks\" or \"static\", got {}", crate::value::quoted(provider)),
-            );
-        }
-        if providers.iter().any(|provider| provider == "static") && chain.static_answer.is_none() {
-            blame("providers", "\"static\" needs a static_answer".to_owned());
+        if let Some(flag) = self.flag.as_deref().filter(|flag| !is_kebab(flag)) {
+            blame("flag", crate::place::no_name(flag));
         }
     }
-    if let Some(flag) = chain.flag.as_deref().filter(|flag| !is_kebab(flag)) {
-        blame("flag", crate::place::no_name(flag));
+}
+
+impl Check for Telemetry {
+    fn check(&self, reader: &mut Reader<'_>, _name: Option<&str>) {
+        if self.service_name.trim().is_empty() {
+            reader.blame("telemetry", None, "service_name", "a service in a trace needs a name");
+        }
     }
 }

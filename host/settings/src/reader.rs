@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
+use crate::check::Check;
 use crate::legacy::{LEGACY, Unit};
 use crate::place::{Place, is_kebab, name_of_variable, no_name};
 use crate::problem::{Origin, Problem};
@@ -100,8 +101,15 @@ impl<'a> Reader<'a> {
         value
     }
 
-    /// Reads every entry of a named section.
-    pub(crate) fn read_named<T: Declared>(&mut self) -> Option<BTreeMap<String, T>> {
+    /// Reads and checks one section, or one entry of a named section.
+    pub(crate) fn read_section<T: Declared + Check>(&mut self, name: Option<&str>) -> Option<T> {
+        let section = T::read(self, name)?;
+        section.check(self, name);
+        Some(section)
+    }
+
+    /// Reads and checks every entry of a named section.
+    pub(crate) fn read_named<T: Declared + Check>(&mut self) -> Option<BTreeMap<String, T>> {
         let section = T::SECTION.name;
         let in_file = self.file.get(section).and_then(|value| value.get_ref().as_table());
         let in_file = in_file.into_iter().flat_map(|table| table.iter().filter(|(_, value)| value.get_ref().is_table()));
@@ -112,7 +120,8 @@ impl<'a> Reader<'a> {
             self.problem(Origin::Default, Some(section.to_owned()), message, None);
             return None;
         }
-        let read: Vec<Option<(String, T)>> = names.into_iter().map(|name| T::read(self, Some(&name)).map(|entry| (name, entry))).collect();
+        let read: Vec<Option<(String, T)>> =
+            names.into_iter().map(|name| self.read_section(Some(&name)).map(|entry| (name, entry))).collect();
         read.into_iter().collect()
     }
 

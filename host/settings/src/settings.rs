@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use crate::check;
 use crate::place::{Place, table};
 use crate::problem::{Origin, SettingsError};
 use crate::reader::{Flag, Reader, Source, read_file};
@@ -29,7 +28,7 @@ macro_rules! settings {
         impl Settings {
             fn read(mut reader: Reader<'_>) -> Result<Self, SettingsError> {
                 // Every section is read before the first wrong one ends it, so that all problems are found at once.
-                $(let $field = $section::read(&mut reader, None);)*
+                $(let $field = reader.read_section::<$section>(None);)*
                 $(let $table = reader.read_named::<$entry>();)*
                 let settings = (|| Some(Self { $($field: $field?,)* $($table: $table?,)* origins: BTreeMap::new() }))();
                 Self::checked(settings, reader)
@@ -135,10 +134,7 @@ impl Settings {
         Self::read(Reader::new(Source { path: path.to_owned(), text }, environment, flags))
     }
 
-    fn checked(settings: Option<Self>, mut reader: Reader<'_>) -> Result<Self, SettingsError> {
-        if let Some(settings) = &settings {
-            check::check(&mut reader, settings);
-        }
+    fn checked(settings: Option<Self>, reader: Reader<'_>) -> Result<Self, SettingsError> {
         let (origins, mut problems) = (reader.origins, reader.problems);
         problems.sort_by_key(|problem| match problem.origin {
             Origin::File { line, column, .. } => (0, line, column),

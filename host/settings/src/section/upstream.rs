@@ -51,13 +51,13 @@ words! {
 }
 
 section! {
-    /// A service that Breakwater calls, by name: where it is, how long and how often it is tried, when it is left alone. Without endpoints here and without a service in the registry, calls of it fail at once.
+    /// A service that Breakwater calls, by name: where it is, how long and how often it is tried, when it is left alone. One without endpoints waits for services to register.
     Upstream = "upstreams" named {
         /// Where it is. A path is put before the paths of requests.
         endpoints: Vec<BaseUrl> = "[]" (Restart);
-        /// Weights of the endpoints, in their order, 1 to 65535. Empty: all equal.
+        /// Weights of the endpoints, in their order, 1 to 1000. Empty: all equal.
         weights: Vec<u32> = "[]" (Restart);
-        /// The service of the registry whose instances are endpoints too. Not set: the service of the same name.
+        /// The service of the registry whose instances are endpoints too. Not set: none if there are endpoints, else the one of the same name.
         service: Option<String> = "" (Restart);
         /// Plugins that may call it, by id. Not set: every plugin that asks for it.
         plugins: Option<Vec<String>> = "" (Restart);
