@@ -1,20 +1,29 @@
 //! One call of a guest: a fresh instance, the call under its limits, and what came of it.
 
-use std::sync::Arc;
+mod operation;
+mod plan;
 
-use breakwater_core::{AspectRatio, CallContext, CropPlan, Deadline, Detection, Failure, FailureKind, PlanRequest};
-use breakwater_vision::Image;
+use std::sync::Arc;
+use std::time::Instant;
+
+use breakwater_core::{CallContext, Deadline, Detection, Effect, Failure, FailureKind};
 use tokio::time::error::Elapsed;
 use wasmtime::{Store, UpdateDeadline};
 
-use crate::bindings::breakwater::plugin::{geometry, types};
-use crate::bindings::exports::breakwater::plugin::crop_strategy;
-use crate::bindings::{CropPlugin, CropPluginPre};
-use crate::capabilities::imaging::GuestImage;
-use crate::convert::{detection_to_guest, failure_from_guest, plan_from_guest};
+use crate::bindings::AdapterWasiPluginPre;
+use crate::bindings::breakwater::plugin::types;
+use crate::bindings::crop::CropPluginPre;
+use crate::bindings::crop::exports::breakwater::plugin::crop_strategy;
+use crate::bindings::exports::breakwater::plugin::adapter;
+use crate::bindings::fallback::FallbackPluginPre;
+use crate::bindings::fallback::exports::breakwater::plugin::fallback;
+use crate::convert::failure_from_guest;
 use crate::engine::PluginEngine;
-use crate::state::{CallState, PluginScope};
+use crate::state::{CallState, PluginScope, Ways};
 use crate::trap::{Blame, Fault, explain};
+use crate::usage::{CallUsage, Pace};
+
+pub(crate) use operation::MAX_ATTACHMENTS;
 
 /// The most component handles that may be alive in one call.
 const MAX_HANDLES: usize = 10_000;
@@ -23,7 +32,35 @@ const MAX_HANDLES: usize = 10_000;
 pub(crate) struct Guest {
     pub(crate) engine: Arc<PluginEngine>,
     pub(crate) scope: Arc<PluginScope>,
-    pub(crate) pre: CropPluginPre<CallState>,
+    pub(crate) exports: Exports,
+}
+
+/// What a component of a world can be asked. Adapters of either world export the same.
+pub(crate) enum Exports {
+    Crop(CropPluginPre<CallState>),
+    Adapter(AdapterWasiPluginPre<CallState>),
+    Fallback(FallbackPluginPre<CallState>),
+}
+
+/// What a component says it offers.
+pub(crate) enum Described {
+    Strategies(Vec<crop_strategy::Strategy>),
+    Operations(Vec<adapter::Operation>),
+    Levels(Vec<fallback::Level>),
+}
+
+/// A call that is over.
+pub(crate) struct Ended<T> {
+    pub(crate) outcome: Result<T, Fault>,
+    pub(crate) usage: CallUsage,
+}
+
+/// A call that is about to begin.
+struct Call {
+    store: Store<CallState>,
+    until: Until,
+    pace: Arc<Pace>,
+    started: Instant,
 }
 
 /// Until when a call may run, and who set that.
@@ -34,54 +71,44 @@ struct Until {
     is_own: bool,
 }
 
+type Timed<T> = Result<wasmtime::Result<T>, Elapsed>;
+
 impl Guest {
     /// Asks what the plugin offers.
-    pub(crate) async fn describe(&self, context: &CallContext) -> Result<Vec<crop_strategy::Strategy>, Fault> {
-        let until = self.until(context.deadline);
-        let mut store = self.store(context, until, &[]);
-        let running = self.engine.ticker().guest_runs();
-        let ended = tokio::time::timeout_at(until.deadline.instant(), async {
-            let plugin = self.instantiate(&mut store).await?;
-            plugin.breakwater_plugin_crop_strategy().call_describe(&mut store).await
-        })
-        .await;
-        drop(running);
+    pub(crate) async fn describe(&self, context: &CallContext) -> Result<Described, Fault> {
+        let Call { mut store, until, pace, .. } = self.begin(context, None, &[]);
+        let ended = self
+            .run(until, &pace, async {
+                let store = &mut store;
+                Ok(match &self.exports {
+                    Exports::Crop(pre) => {
+                        let plugin = pre.instantiate_async(&mut *store).await?;
+                        Described::Strategies(plugin.breakwater_plugin_crop_strategy().call_describe(store).await?)
+                    }
+                    Exports::Adapter(pre) => {
+                        let plugin = pre.instantiate_async(&mut *store).await?;
+                        Described::Operations(plugin.breakwater_plugin_adapter().call_describe(store).await?)
+                    }
+                    Exports::Fallback(pre) => {
+                        let plugin = pre.instantiate_async(&mut *store).await?;
+                        Described::Levels(plugin.breakwater_plugin_fallback().call_describe(store).await?)
+                    }
+                })
+            })
+            .await;
         self.settle(&store, until, ended)
     }
 
-    /// Asks for a plan and holds it against the rules.
-    pub(crate) async fn plan(
-        &self,
-        context: &CallContext,
-        image: &Arc<Image>,
-        given: &[Detection],
-        request: &PlanRequest,
-    ) -> Result<CropPlan, Fault> {
-        let until = self.until(context.deadline);
-        let mut store = self.store(context, until, given);
-        let running = self.engine.ticker().guest_runs();
-        let ended = tokio::time::timeout_at(until.deadline.instant(), async {
-            let subject = store.data_mut().table.push(GuestImage::subject(Arc::clone(image)))?;
-            let plugin = self.instantiate(&mut store).await?;
-            let given: Vec<_> = given.iter().map(detection_to_guest).collect();
-            let (context, wanted) = (call_context(context), wanted(request));
-            plugin.breakwater_plugin_crop_strategy().call_plan(&mut store, &context, subject, &given, &wanted).await
-        })
-        .await;
-        drop(running);
-        match self.settle(&store, until, ended)? {
-            Ok(plan) => self.checked(plan_from_guest(plan), image, request.ratio),
-            Err(failure) => Err(self.returned(&store, failure)),
-        }
-    }
-
-    fn until(&self, caller: Deadline) -> Until {
-        let deadline = caller.tightened(self.scope.limits.timeout);
-        Until { deadline, is_own: deadline != caller }
-    }
-
-    fn store(&self, context: &CallContext, until: Until, given: &[Detection]) -> Store<CallState> {
-        let state = CallState::new(Arc::clone(&self.scope), context.correlation_id.clone(), until.deadline, given);
+    /// `context` is in the span of the guest's own call.
+    fn begin(&self, context: &CallContext, ways: Option<&Ways>, given: &[Detection]) -> Call {
+        let deadline = context.deadline.tightened(self.scope.limits.timeout);
+        let until = Until { deadline, is_own: deadline != context.deadline };
+        let ways = ways.cloned().unwrap_or_else(|| {
+            let ports = &self.scope.services.ports;
+            Ways { outbound: Arc::clone(&ports.outbound), flags: Arc::clone(&ports.flags) }
+        });
+        let state = CallState::new(Arc::clone(&self.scope), CallContext { deadline, ..context.clone() }, ways, given);
+        let pace = Arc::clone(&state.pace);
         let mut store = Store::new(self.engine.wasm(), state);
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(self.scope.limits.host_call_bytes);
@@ -92,23 +119,48 @@ impl Guest {
             Ok(UpdateDeadline::Yield(1))
         });
         store.set_epoch_deadline(1);
-        store
+        Call { store, until, pace, started: Instant::now() }
     }
 
-    async fn instantiate(&self, store: &mut Store<CallState>) -> wasmtime::Result<CropPlugin> {
-        self.pre.instantiate_async(store).await
+    async fn run<T>(&self, until: Until, pace: &Pace, work: impl Future<Output = wasmtime::Result<T>>) -> Timed<T> {
+        let running = self.engine.ticker().guest_runs();
+        let ended = tokio::time::timeout_at(until.deadline.instant(), pace.measure(&self.scope.ticks, work)).await;
+        drop(running);
+        ended
     }
 
-    fn settle<T>(&self, store: &Store<CallState>, until: Until, ended: Result<wasmtime::Result<T>, Elapsed>) -> Result<T, Fault> {
+    fn settle<T>(&self, store: &Store<CallState>, until: Until, ended: Timed<T>) -> Result<T, Fault> {
         let fault = match ended {
             Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(error)) => explain(error, &self.scope.limits),
             Err(_) => self.too_late(store, until),
         };
-        Err(Fault { failure: fault.failure.from_origin(self.scope.label.clone()), ..fault })
+        Err(self.made_here(store, fault))
     }
 
-    /// Waiting in the host is not the guest's fault, and neither is a caller in a hurry.
+    /// A fault that the guest had no say in: what it had sent before may have been worked on.
+    fn made_here(&self, store: &Store<CallState>, fault: Fault) -> Fault {
+        let mut failure = fault.failure.from_origin(self.scope.label.clone());
+        if failure.effect == Effect::None {
+            failure.effect = store.data().doubts.effect();
+        }
+        Fault { failure, ..fault }
+    }
+
+    fn ended<T>(&self, store: &Store<CallState>, started: Instant, outcome: Result<T, Fault>) -> Ended<T> {
+        let state = store.data();
+        let (requests, bytes) = state.wasi.as_ref().map_or((0, 0), |wasi| wasi.used());
+        let usage = CallUsage {
+            elapsed: started.elapsed(),
+            cpu: state.pace.busy(),
+            memory_bytes: state.limiter.memory_used(),
+            host_calls: state.meter.host_calls.saturating_add(requests),
+            host_bytes: state.meter.host_bytes.saturating_add(bytes),
+        };
+        Ended { outcome, usage }
+    }
+
+    /// Waiting for the host or a service is not the guest's fault, and neither is a caller in a hurry.
     fn too_late(&self, store: &Store<CallState>, until: Until) -> Fault {
         if !until.is_own {
             let failure = Failure::new(FailureKind::Timeout, "call.deadline", "the plugin did not answer before the call's deadline");
@@ -116,27 +168,19 @@ impl Guest {
         }
         let limit = self.scope.limits.timeout;
         let failure = Failure::new(FailureKind::Timeout, "plugin.timeout", format!("the plugin took longer than {limit:?}"));
-        if store.data().meter.in_host { Fault::of_nobody(failure) } else { Fault::of_guest(failure) }
-    }
-
-    fn checked(&self, plan: CropPlan, image: &Image, ratio: AspectRatio) -> Result<CropPlan, Fault> {
-        match plan.check(image.size(), ratio) {
-            Ok(()) => Ok(plan),
-            Err(violation) => {
-                let failure =
-                    Failure::new(FailureKind::Rejected, "plugin.invalid-plan", format!("the plugin's plan is unusable: {violation}"));
-                Err(Fault::of_guest(failure.from_origin(self.scope.label.clone())))
-            }
-        }
+        if store.data().pace.is_waiting() { Fault::of_nobody(failure) } else { Fault::of_guest(failure) }
     }
 
     /// A failure that the guest returned is its right; running into a limit of bytes is not.
     fn returned(&self, store: &Store<CallState>, failure: types::Failure) -> Fault {
-        let blame = if store.data().meter.refused { Blame::Guest } else { Blame::Nobody };
+        let state = store.data();
+        let refused = state.meter.refused || state.wasi.as_ref().is_some_and(|wasi| wasi.was_refused());
+        let blame = if refused { Blame::Guest } else { Blame::Nobody };
         Fault { failure: failure_from_guest(failure).from_origin(self.scope.label.clone()), blame }
     }
 }
 
+/// What a guest may know of the call it serves.
 fn call_context(context: &CallContext) -> types::CallContext {
     types::CallContext {
         correlation_id: context.correlation_id.to_string(),
@@ -146,13 +190,5 @@ fn call_context(context: &CallContext) -> types::CallContext {
         idempotency_key: context.idempotency_key.as_deref().map(str::to_owned),
         attempt: 1,
         labels: context.labels.to_vec(),
-    }
-}
-
-fn wanted(request: &PlanRequest) -> crop_strategy::Request {
-    crop_strategy::Request {
-        strategy: request.strategy.clone(),
-        ratio: geometry::AspectRatio { width: request.ratio.width, height: request.ratio.height },
-        parameters: request.parameters.to_string(),
     }
 }

@@ -6,5 +6,9 @@
 pub(crate) mod blobs;
 pub(crate) mod call;
 pub(crate) mod config;
+pub(crate) mod feature_flags;
+pub(crate) mod http;
 pub(crate) mod imaging;
 pub(crate) mod logging;
+pub(crate) mod upstream;
+pub(crate) mod wasi;

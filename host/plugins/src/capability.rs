@@ -16,20 +16,26 @@ pub enum Capability {
     Blobs,
     /// The plugin's settings: `wasi:config/store`.
     Config,
+    /// Feature flags that the manifest names: `breakwater:plugin/feature-flags`.
+    FeatureFlags,
+    /// Requests to hosts that the manifest names, with any HTTP library: `wasi:http`. Not granted by default.
+    Http,
     /// Pictures, maps and detections: `breakwater:plugin/imaging`.
     Imaging,
     /// Log lines: `wasi:logging/logging`. Always granted; naming it changes nothing.
     Logging,
+    /// Requests to upstreams that the manifest names: `breakwater:plugin/upstream`.
+    Upstream,
 }
 
 /// Text that names no capability.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("capabilities are blobs, config, imaging and logging; got {0:?}")]
+#[error("capabilities are blobs, config, feature-flags, http, imaging, logging and upstream; got {0:?}")]
 pub struct UnknownCapability(String);
 
 impl Capability {
     /// Every capability.
-    pub const ALL: [Self; 4] = [Self::Blobs, Self::Config, Self::Imaging, Self::Logging];
+    pub const ALL: [Self; 7] = [Self::Blobs, Self::Config, Self::FeatureFlags, Self::Http, Self::Imaging, Self::Logging, Self::Upstream];
 
     /// As manifests write it.
     #[must_use]
@@ -37,8 +43,11 @@ impl Capability {
         match self {
             Self::Blobs => "blobs",
             Self::Config => "config",
+            Self::FeatureFlags => "feature-flags",
+            Self::Http => "http",
             Self::Imaging => "imaging",
             Self::Logging => "logging",
+            Self::Upstream => "upstream",
         }
     }
 
@@ -46,8 +55,11 @@ impl Capability {
     pub(crate) fn of_interface(interface: &str) -> Option<Self> {
         match interface.split('@').next()? {
             "breakwater:plugin/blobs" => Some(Self::Blobs),
+            "breakwater:plugin/feature-flags" => Some(Self::FeatureFlags),
             "breakwater:plugin/imaging" => Some(Self::Imaging),
+            "breakwater:plugin/upstream" => Some(Self::Upstream),
             "wasi:config/store" => Some(Self::Config),
+            "wasi:http/types" | "wasi:http/outgoing-handler" => Some(Self::Http),
             "wasi:logging/logging" => Some(Self::Logging),
             _ => None,
         }
@@ -79,9 +91,10 @@ pub struct Grants {
 }
 
 impl Default for Grants {
-    /// Everything this contract knows: none of it reaches outside the host.
+    /// Everything but [`Capability::Http`]: the rest reaches nothing that the operator did not configure.
     fn default() -> Self {
-        Self { default: Capability::ALL.into(), plugins: BTreeMap::new() }
+        let default = Capability::ALL.into_iter().filter(|capability| *capability != Capability::Http);
+        Self { default: default.collect(), plugins: BTreeMap::new() }
     }
 }
 
@@ -114,5 +127,22 @@ mod tests {
         assert_eq!(grants.effective(&id, &asked), [Capability::Imaging, Capability::Logging].into());
         assert_eq!(grants.effective(&other, &asked), [Capability::Blobs, Capability::Imaging, Capability::Logging].into());
         assert_eq!(grants.effective(&other, &BTreeSet::new()), [Capability::Logging].into());
+    }
+
+    #[test]
+    fn hosts_are_reached_only_where_the_operator_says_so() {
+        let id: PluginId = "adapter".parse().unwrap();
+        let asked = [Capability::Http, Capability::Upstream].into();
+        assert_eq!(Grants::default().effective(&id, &asked), [Capability::Logging, Capability::Upstream].into());
+        let grants = Grants { plugins: [(id.clone(), [Capability::Http].into())].into(), ..Grants::default() };
+        assert_eq!(grants.effective(&id, &asked), [Capability::Http, Capability::Logging].into());
+    }
+
+    #[test]
+    fn a_capability_is_named_as_in_manifests() {
+        for capability in Capability::ALL {
+            assert_eq!(capability.name().parse(), Ok(capability));
+            assert_eq!(serde_json::to_value(capability).unwrap(), capability.name());
+        }
     }
 }

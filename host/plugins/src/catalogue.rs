@@ -8,6 +8,7 @@ mod info;
 mod lifecycle;
 mod load;
 mod restore;
+mod rollback;
 mod shelf;
 
 use std::sync::{Arc, Weak};
@@ -18,13 +19,14 @@ use tokio::sync::Mutex;
 
 use crate::compiled::CompiledCache;
 use crate::config::RuntimeConfig;
-use crate::engine::PluginEngine;
+use crate::engine::Engines;
 use crate::error::PluginError;
 use crate::plugin_id::PluginId;
-use crate::ports::{CpuPool, Detect};
+use crate::ports::Ports;
 use crate::records::{CatalogueRecords, CatalogueState};
 use crate::services::Services;
 use crate::snapshot::Snapshot;
+use crate::world::World;
 
 pub use info::{GenerationInfo, GenerationState, PluginInfo};
 use shelf::Shelf;
@@ -35,7 +37,7 @@ const DRAIN_INTERVAL: std::time::Duration = std::time::Duration::from_millis(5);
 /// The catalogue of plugins.
 pub struct Catalogue {
     config: RuntimeConfig,
-    engine: Arc<PluginEngine>,
+    engines: Engines,
     services: Arc<Services>,
     cache: CompiledCache,
     records: Arc<dyn CatalogueRecords>,
@@ -52,19 +54,17 @@ impl Catalogue {
     ///
     /// # Errors
     /// [`PluginError::Setup`] for settings out of range or an unusable folder, [`PluginError::Records`] when the state cannot be read.
-    pub async fn open(
-        config: RuntimeConfig,
-        records: Arc<dyn CatalogueRecords>,
-        detect: Arc<dyn Detect>,
-        cpu: Arc<dyn CpuPool>,
-    ) -> Result<Arc<Self>, PluginError> {
-        let engine = PluginEngine::start(&config)?;
-        let cache = CompiledCache::open(config.cache_dir.clone(), engine.wasm(), config.compiler.clone(), config.compile_limits)?;
-        let services = Arc::new(Services { detect, cpu, image_limits: config.image_limits });
+    pub async fn open(config: RuntimeConfig, records: Arc<dyn CatalogueRecords>, ports: Ports) -> Result<Arc<Self>, PluginError> {
+        let engines = Engines::start(&config)?;
+        // Compiled code runs in either engine: what they differ in does not concern it.
+        let wasm = engines.of(World::Crop).wasm();
+        let cache = CompiledCache::open(config.cache_dir.clone(), wasm, config.compiler.clone(), config.compile_limits)?;
+        let services = Services { ports, image_limits: config.image_limits, blob_bytes: config.adapters.blob_bytes };
+        let services = Arc::new(services);
         let state = records.load().await?;
         let catalogue = Arc::new_cyclic(|this| Self {
             config,
-            engine,
+            engines,
             services,
             cache,
             records,
@@ -92,7 +92,7 @@ impl Catalogue {
     /// How many guest calls run now.
     #[must_use]
     pub fn running_calls(&self) -> usize {
-        self.engine.ticker().running()
+        self.engines.running()
     }
 
     /// Waits until the last guest call and the last change have ended, or until the deadline.

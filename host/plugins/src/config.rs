@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use breakwater_core::Digest;
 use breakwater_resilience::BreakerConfig;
 use breakwater_resilience::breaker::Change;
 use serde::{Deserialize, Serialize};
@@ -12,6 +13,9 @@ use serde::{Deserialize, Serialize};
 use crate::capability::Grants;
 use crate::compile::Compiler;
 use crate::plugin_id::PluginId;
+use crate::reach::ReachGrants;
+use crate::usage::GuestCall;
+use crate::world::World;
 
 const MIB: usize = 1 << 20;
 
@@ -93,6 +97,46 @@ pub struct CompileLimits {
     pub timeout: Duration,
 }
 
+/// What calls of adapters may use beyond [`GuestLimits`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AdapterLimits {
+    /// Time from the start of a call to its end, instead of [`GuestLimits::timeout`]: services take longer than computations, and the
+    /// chain's own deadline comes first.
+    pub timeout: Duration,
+    /// Bytes of answers that one call may hold as blobs at once. `plugin.blob-bytes`
+    pub blob_bytes: u64,
+}
+
+impl Default for AdapterLimits {
+    /// 120 s, 256 MiB.
+    fn default() -> Self {
+        Self { timeout: Duration::from_secs(120), blob_bytes: 256 * MIB as u64 }
+    }
+}
+
+/// What guests of the world `adapter-wasi-plugin` may use: they bring a language's runtime along. They have an engine of their own, so
+/// that the places of small guests stay small.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WasiLimits {
+    /// Bytes of all linear memories of one call together.
+    pub memory_bytes: usize,
+    /// Elements of each table of one call.
+    pub table_elements: usize,
+    /// Time the guest's own code may run in one call, the start of its runtime included.
+    pub cpu: Duration,
+    /// Calls of host functions in one call.
+    pub host_calls: u32,
+    /// Calls at once, over all plugins of this world.
+    pub max_concurrent: usize,
+}
+
+impl Default for WasiLimits {
+    /// 256 MiB, 100 000 elements, 5 s of processor, 10 000 host calls, 16 calls at once.
+    fn default() -> Self {
+        Self { memory_bytes: 256 * MIB, table_elements: 100_000, cpu: Duration::from_secs(5), host_calls: 10_000, max_concurrent: 16 }
+    }
+}
+
 impl Default for CompileLimits {
     /// 32 MiB, 4 GiB, 60 s.
     fn default() -> Self {
@@ -126,6 +170,69 @@ impl fmt::Debug for BreakerObserver {
     }
 }
 
+type OnGuestCall = dyn Fn(&GuestCall<'_>) + Send + Sync;
+
+/// Is told of every guest call that has ended, those of probes and descriptions excepted. By default nobody is.
+#[derive(Clone, Default)]
+pub struct CallObserver(Option<Arc<OnGuestCall>>);
+
+impl CallObserver {
+    /// Tells `observer`, on the thread that ends the call.
+    #[must_use]
+    pub fn new(observer: impl Fn(&GuestCall<'_>) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(observer)))
+    }
+
+    pub(crate) fn ended(&self, call: &GuestCall<'_>) {
+        if let Some(observer) = &self.0 {
+            observer(call);
+        }
+    }
+}
+
+impl fmt::Debug for CallObserver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("CallObserver").field(&self.0.is_some()).finish()
+    }
+}
+
+/// The catalogue went back to an earlier generation by itself, because the active one did too much wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rollback {
+    /// The plugin.
+    pub plugin: PluginId,
+    /// The generation that was active.
+    pub from: Digest,
+    /// The one that is active now.
+    pub to: Digest,
+}
+
+type OnRollback = dyn Fn(&Rollback) + Send + Sync;
+
+/// Is told whenever the catalogue goes back by itself. By default nobody is.
+#[derive(Clone, Default)]
+pub struct RollbackObserver(Option<Arc<OnRollback>>);
+
+impl RollbackObserver {
+    /// Tells `observer` once the earlier generation serves.
+    #[must_use]
+    pub fn new(observer: impl Fn(&Rollback) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(observer)))
+    }
+
+    pub(crate) fn went_back(&self, rollback: &Rollback) {
+        if let Some(observer) = &self.0 {
+            observer(rollback);
+        }
+    }
+}
+
+impl fmt::Debug for RollbackObserver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RollbackObserver").field(&self.0.is_some()).finish()
+    }
+}
+
 /// Settings of the runtime, fixed when the catalogue opens.
 #[derive(Debug, Clone)]
 pub struct RuntimeConfig {
@@ -141,9 +248,16 @@ pub struct RuntimeConfig {
     pub compile_limits: CompileLimits,
     /// Private folder of compiled components; made with mode 0700 when absent.
     pub cache_dir: PathBuf,
+    /// Of adapters.
+    pub adapters: AdapterLimits,
+    /// Of adapters with a runtime of their own.
+    pub wasi: WasiLimits,
     /// What plugins may have.
     pub grants: Grants,
-    /// Who wins when several plugins offer one strategy: the one named earlier. Plugins not named may not share names.
+    /// Which upstreams, hosts and flags they may name.
+    pub reach: ReachGrants,
+    /// Who wins when several plugins offer one strategy: the one named earlier. Plugins not named may not share names. Of several adapters
+    /// of one operation those named come first, in this order, then the others by id; likewise fallbacks.
     pub order: Vec<PluginId>,
     /// Generations kept per plugin, the active one included; at least 1.
     pub kept_generations: usize,
@@ -151,6 +265,10 @@ pub struct RuntimeConfig {
     pub breaker: BreakerConfig,
     /// Who hears of breakers that open and close.
     pub breaker_observer: BreakerObserver,
+    /// Who hears of the catalogue going back by itself.
+    pub rollback_observer: RollbackObserver,
+    /// Who hears of guest calls.
+    pub call_observer: CallObserver,
     /// Of images that guests open.
     pub image_limits: breakwater_vision::Limits,
 }
@@ -166,12 +284,34 @@ impl RuntimeConfig {
             compiler,
             compile_limits: CompileLimits::default(),
             cache_dir,
+            adapters: AdapterLimits::default(),
+            wasi: WasiLimits::default(),
             grants: Grants::default(),
+            reach: ReachGrants::default(),
             order: Vec::new(),
             kept_generations: 10,
             breaker: BreakerConfig::default(),
             breaker_observer: BreakerObserver::default(),
+            rollback_observer: RollbackObserver::default(),
+            call_observer: CallObserver::default(),
             image_limits: breakwater_vision::Limits::default(),
+        }
+    }
+
+    /// What one call of a plugin of this world may use, before its manifest tightens it.
+    #[must_use]
+    pub fn limits_of(&self, world: World) -> GuestLimits {
+        match world {
+            World::Crop | World::Fallback => self.limits,
+            World::Adapter => GuestLimits { timeout: self.adapters.timeout, ..self.limits },
+            World::AdapterWasi => GuestLimits {
+                memory_bytes: self.wasi.memory_bytes,
+                table_elements: self.wasi.table_elements,
+                cpu: self.wasi.cpu,
+                timeout: self.adapters.timeout,
+                host_calls: self.wasi.host_calls,
+                ..self.limits
+            },
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The contract as data: what the world of the WIT files says, held against what a component says.
+//! The contract as data: what the worlds of the WIT files say, held against what a component says.
 
 mod signature;
 
@@ -7,13 +7,11 @@ use std::sync::LazyLock;
 use wit_parser::decoding::{DecodedWasm, decode, decode_world};
 use wit_parser::{Interface, Resolve, WorldId, WorldItem, WorldKey};
 
-use crate::bindings;
 use crate::capability::Capability;
 use crate::error::PluginError;
 use crate::inspect::{Item, Mismatch};
+use crate::world::World as Kind;
 
-/// The world this host runs.
-pub(crate) const WORLD: &str = "breakwater:plugin/crop-plugin@0.1.0";
 const PACKAGE: &str = "breakwater:plugin/";
 
 /// What a component imports and exports.
@@ -24,6 +22,7 @@ pub(crate) struct Surface {
 }
 
 struct World {
+    kind: Option<Kind>,
     resolve: Resolve,
     id: WorldId,
 }
@@ -67,19 +66,25 @@ impl World {
     }
 }
 
-static CONTRACT: LazyLock<Option<World>> =
-    LazyLock::new(|| decode_world(bindings::COMPONENT_TYPE).ok().map(|(resolve, id)| World { resolve, id }));
+static CONTRACTS: LazyLock<Vec<World>> = LazyLock::new(|| {
+    let decoded = Kind::ALL.into_iter().map(|kind| (kind, decode_world(kind.component_type())));
+    decoded.filter_map(|(kind, decoded)| decoded.ok().map(|(resolve, id)| World { kind: Some(kind), resolve, id })).collect()
+});
 
-/// Reads what a component imports and exports and compares it with the contract.
-pub(crate) fn read(component: &[u8]) -> Result<Surface, PluginError> {
-    let Some(contract) = CONTRACT.as_ref() else {
+fn contract(world: Kind) -> Option<&'static World> {
+    CONTRACTS.iter().find(|contract| contract.kind == Some(world))
+}
+
+/// Reads what a component imports and exports and compares it with the contract of a world.
+pub(crate) fn read(world: Kind, component: &[u8]) -> Result<Surface, PluginError> {
+    let Some(contract) = contract(world) else {
         return Err(PluginError::Setup("the contract built into this program cannot be read".to_owned()));
     };
     if !wasmparser::Parser::is_component(component) {
         return Err(PluginError::ComponentInvalid("the file is not a WebAssembly component".to_owned()));
     }
     let found = match decode(component) {
-        Ok(DecodedWasm::Component(resolve, id)) => World { resolve, id },
+        Ok(DecodedWasm::Component(resolve, id)) => World { kind: None, resolve, id },
         Ok(DecodedWasm::WitPackage(..)) => {
             return Err(PluginError::ComponentInvalid("the file holds WIT definitions, not code".to_owned()));
         }
@@ -95,7 +100,7 @@ pub(crate) fn read(component: &[u8]) -> Result<Surface, PluginError> {
 fn compare(contract: &World, found: &World) -> Vec<Mismatch> {
     let mut mismatches = Vec::new();
     for (name, item) in found.imports() {
-        match contract.imports().find(|(known, _)| *known == name) {
+        match contract.imports().find(|(known, _)| fits(known, &name)) {
             Some((_, known)) => compare_interfaces(contract, known, found, item, &format!("import {name}"), false, &mut mismatches),
             None => mismatches.push(unknown_import(contract, &name, found.describe(&name, item))),
         }
@@ -130,7 +135,7 @@ fn compare_interfaces(
         let (expected, got) = signature::difference(expected, got);
         let fix = match (&expected, &got) {
             (None, _) => "build against the WIT files of this host; this function is not in them (a newer contract?)",
-            (_, None) => "implement the function; the SDK's export macro does it for every strategy plugin",
+            (_, None) => "implement the function; the SDK's export macro does it for every plugin",
             _ => "rebuild the plugin against the WIT files of this host (`wit/`), without changing them",
         };
         mismatches.push(Mismatch { item: format!("{name} {function}"), expected, found: got, fix: fix.to_owned() });
@@ -142,10 +147,19 @@ fn unknown_import(contract: &World, name: &str, item: Item) -> Mismatch {
     let fix = match &other_version {
         Some(known) => format!("rebuild the plugin against {known}"),
         None if name.starts_with("wasi:") => {
-            "crop plugins have no system interfaces: build for wasm32-unknown-unknown, or leave out what needs files, clocks or sockets"
-                .to_owned()
+            let own = match contract.kind {
+                Some(Kind::Adapter) => format!(" (or, for a language that brings a runtime, against the world {})", Kind::AdapterWasi),
+                _ => String::new(),
+            };
+            format!(
+                "plugins of this world have no such system interface: build for wasm32-unknown-unknown, or leave out what needs files, \
+                 clocks or sockets{own}"
+            )
         }
-        None => "remove the import; the contract offers call, blobs, imaging, wasi:logging and wasi:config".to_owned(),
+        None => {
+            let offered: Vec<_> = contract.imports().map(|(known, _)| base(&known).to_owned()).collect();
+            format!("remove the import; the contract offers {}", offered.join(", "))
+        }
     };
     let found = format!("{name} {{ {} }}", item.functions.join("; "));
     Mismatch { item: format!("import {name}"), expected: other_version, found: Some(found), fix }
@@ -156,11 +170,32 @@ fn missing_export(contract: &World, name: &str, known: &WorldItem, found: &World
     let functions = contract.describe(name, known).functions.join("; ");
     let fix = match &other_version {
         Some(_) => format!("rebuild the plugin against {name}"),
-        None => format!("export the interface {name}: with the Rust SDK, implement its trait and call the export macro"),
+        None => match exporting(found, contract.kind) {
+            Some(other) => format!("it is a plugin of another world: say `world = \"{other}\"` in plugin.toml"),
+            None => format!("export the interface {name}: with the Rust SDK, implement its trait and call the export macro"),
+        },
     };
     let exported: Vec<_> = found.exports().map(|(exported, _)| exported).collect();
     let found = other_version.or_else(|| (!exported.is_empty()).then(|| exported.join(", ")));
     Mismatch { item: format!("export {name}"), expected: Some(format!("{name} {{ {functions} }}")), found, fix }
+}
+
+/// The world that a component's exports belong to, where it is another one.
+fn exporting(found: &World, expected: Option<Kind>) -> Option<Kind> {
+    let exported: Vec<_> = found.exports().map(|(name, _)| name).collect();
+    let fitting = CONTRACTS.iter().filter(|contract| contract.exports().all(|(name, _)| exported.contains(&name)));
+    fitting.filter_map(|contract| contract.kind).find(|kind| Some(*kind) != expected)
+}
+
+/// Whether what the contract calls `known` serves an import of this name: the same, or a system interface of another release of the
+/// same minor version. Those only grow, and the functions are compared one by one.
+fn fits(known: &str, name: &str) -> bool {
+    let released = |name: &str| -> Option<(String, u64, u64)> {
+        let (interface, version) = name.split_once('@')?;
+        let version = semver::Version::parse(version).ok()?;
+        (interface.starts_with("wasi:") && version.pre.is_empty()).then(|| (interface.to_owned(), version.major, version.minor))
+    };
+    known == name || released(known).is_some_and(|known| released(name) == Some(known))
 }
 
 /// The name without its version; our own interfaces also without their package, since a renamed package is the usual slip.
@@ -174,23 +209,47 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_contract_lists_what_the_wit_files_say() {
-        let contract = CONTRACT.as_ref().unwrap();
-        let exports: Vec<_> = contract.exports().map(|(name, _)| name).collect();
-        assert_eq!(exports, ["breakwater:plugin/crop-strategy@0.1.0"]);
-        let imports: Vec<_> = contract.imports().map(|(name, _)| name).collect();
-        assert!(imports.contains(&"breakwater:plugin/imaging@0.1.0".to_owned()), "{imports:?}");
-        assert!(imports.contains(&"wasi:config/store@0.2.0-rc.1".to_owned()), "{imports:?}");
-        let (name, item) = contract.imports().find(|(name, _)| name.contains("imaging")).unwrap();
-        let item = contract.describe(&name, item);
+    fn the_contracts_list_what_the_wit_files_say() {
+        let names = |world: &World| -> (Vec<String>, Vec<String>) {
+            (world.imports().map(|(name, _)| name).collect(), world.exports().map(|(name, _)| name).collect())
+        };
+        for (kind, export) in
+            [(Kind::Crop, "crop-strategy"), (Kind::Adapter, "adapter"), (Kind::AdapterWasi, "adapter"), (Kind::Fallback, "fallback")]
+        {
+            let (imports, exports) = names(contract(kind).unwrap());
+            assert_eq!(exports, [format!("breakwater:plugin/{export}@0.1.0")]);
+            assert!(imports.contains(&"wasi:config/store@0.2.0-rc.1".to_owned()), "{imports:?}");
+            assert!(imports.contains(&"breakwater:plugin/imaging@0.1.0".to_owned()), "{imports:?}");
+            let has = |part: &str| imports.iter().any(|name| name.contains(part));
+            assert_eq!(has("plugin/upstream"), matches!(kind, Kind::Adapter | Kind::AdapterWasi), "{kind}");
+            assert_eq!(has("feature-flags"), kind != Kind::Crop, "{kind}");
+            assert_eq!(has("wasi:http/outgoing-handler"), kind == Kind::AdapterWasi, "{kind}");
+        }
+        let crop = contract(Kind::Crop).unwrap();
+        let (name, item) = crop.imports().find(|(name, _)| name.contains("imaging")).unwrap();
+        let item = crop.describe(&name, item);
         assert!(item.functions.contains(&"thumbnail: func(self: borrow<image>, edge: u32) -> result<thumbnail, failure>".to_owned()));
         assert_eq!(item.capability, Some(Capability::Imaging));
     }
 
     #[test]
+    fn a_system_interface_of_another_release_serves() {
+        for (known, name, expected) in [
+            ("wasi:io/poll@0.2.12", "wasi:io/poll@0.2.12", true),
+            ("wasi:io/poll@0.2.12", "wasi:io/poll@0.2.0", true),
+            ("wasi:io/poll@0.2.12", "wasi:io/poll@0.3.0", false),
+            ("wasi:io/poll@0.2.12", "wasi:io/streams@0.2.0", false),
+            ("wasi:config/store@0.2.0-rc.1", "wasi:config/store@0.2.0", false),
+            ("breakwater:plugin/call@0.1.0", "breakwater:plugin/call@0.1.1", false),
+        ] {
+            assert_eq!(fits(known, name), expected, "{known} {name}");
+        }
+    }
+
+    #[test]
     fn what_is_no_component_is_refused() {
         for bytes in [&b""[..], b"\0asm\x01\0\0\0", b"\0asm\x0d\0\x01\0broken", b"plain text"] {
-            assert!(matches!(read(bytes), Err(PluginError::ComponentInvalid(_))), "{bytes:?}");
+            assert!(matches!(read(Kind::Crop, bytes), Err(PluginError::ComponentInvalid(_))), "{bytes:?}");
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use breakwater_core::{Bounds, CropPlan, Detection, DetectionKind, Effect, Failure, FailureKind, Point, Rect, Size, Term};
 
 use crate::bindings::breakwater::plugin::{detections, geometry, types};
-use crate::bindings::exports::breakwater::plugin::crop_strategy;
+use crate::bindings::crop::exports::breakwater::plugin::crop_strategy;
 
 /// The longest message of a guest's failure that is kept, in bytes.
 const MAX_MESSAGE: usize = 1024;

@@ -10,6 +10,7 @@ use wasmtime::{Config, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllo
 use crate::config::{GuestLimits, PoolConfig, RuntimeConfig};
 use crate::error::PluginError;
 use crate::ticker::Ticker;
+use crate::world::World;
 
 /// Places of the pool beyond those that calls may take: probes of a deployment, and instances not yet dropped.
 const SPARE_PLACES: usize = 8;
@@ -17,6 +18,8 @@ const SPARE_PLACES: usize = 8;
 const CORE_INSTANCES: usize = 8;
 const TABLES: usize = 4;
 const MEMORIES: usize = 2;
+/// The least stack of a guest with a runtime of its own: interpreters recurse.
+const LARGE_STACK: usize = 2 << 20;
 /// What host functions may use of a fiber's stack, beside the guest.
 const HOST_STACK: usize = 512 << 10;
 
@@ -43,7 +46,39 @@ pub(crate) fn compiling_engine() -> Result<Engine, PluginError> {
     Engine::new(&compile_config()).map_err(|error| PluginError::Setup(format!("the compiler: {error:#}")))
 }
 
-/// The engine that runs guests, its clock and its places.
+/// The engines that run guests: one for small ones, one for those that bring a language's runtime along.
+pub(crate) struct Engines {
+    small: Arc<PluginEngine>,
+    large: Arc<PluginEngine>,
+}
+
+impl Engines {
+    pub(crate) fn start(config: &RuntimeConfig) -> Result<Self, PluginError> {
+        check(config)?;
+        let strategy = InstanceAllocationStrategy::Pooling(pool(&config.pool, &config.limits));
+        let small = PluginEngine::start(config, strategy, config.pool.stack_bytes, config.pool.max_concurrent)?;
+        // A pool with places for the largest guest would reserve for each what few of them use; starting such a guest takes so much
+        // longer than mapping its memory that the pool would save nothing.
+        let stack = config.pool.stack_bytes.max(LARGE_STACK);
+        let large = PluginEngine::start(config, InstanceAllocationStrategy::OnDemand, stack, config.wasi.max_concurrent)?;
+        Ok(Self { small, large })
+    }
+
+    /// The engine that runs plugins of this world.
+    pub(crate) fn of(&self, world: World) -> &Arc<PluginEngine> {
+        match world {
+            World::Crop | World::Adapter | World::Fallback => &self.small,
+            World::AdapterWasi => &self.large,
+        }
+    }
+
+    /// How many guests run now.
+    pub(crate) fn running(&self) -> usize {
+        self.small.ticker.running() + self.large.ticker.running()
+    }
+}
+
+/// An engine, its clock and its places.
 pub(crate) struct PluginEngine {
     engine: Engine,
     ticker: Ticker,
@@ -51,16 +86,17 @@ pub(crate) struct PluginEngine {
 }
 
 impl PluginEngine {
-    pub(crate) fn start(config: &RuntimeConfig) -> Result<Arc<Self>, PluginError> {
-        check(config)?;
+    fn start(
+        config: &RuntimeConfig,
+        strategy: InstanceAllocationStrategy,
+        stack: usize,
+        max_concurrent: usize,
+    ) -> Result<Arc<Self>, PluginError> {
         let mut wasm = compile_config();
-        wasm.max_wasm_stack(config.pool.stack_bytes)
-            .async_stack_size(config.pool.stack_bytes + HOST_STACK)
-            .memory_init_cow(true)
-            .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(&config.pool, &config.limits)));
-        let engine = Engine::new(&wasm).map_err(|error| PluginError::Setup(format!("the instance pool: {error:#}")))?;
+        wasm.max_wasm_stack(stack).async_stack_size(stack + HOST_STACK).memory_init_cow(true).allocation_strategy(strategy);
+        let engine = Engine::new(&wasm).map_err(|error| PluginError::Setup(format!("the engine of guests: {error:#}")))?;
         let ticker = Ticker::start(engine.clone(), config.tick).map_err(|error| PluginError::Setup(format!("the ticker: {error}")))?;
-        let places = Bulkhead::new(BulkheadConfig { max_concurrent: config.pool.max_concurrent, max_queue: config.pool.max_queue });
+        let places = Bulkhead::new(BulkheadConfig { max_concurrent, max_queue: config.pool.max_queue });
         Ok(Arc::new(Self { engine, ticker, places }))
     }
 
@@ -98,11 +134,16 @@ fn check(config: &RuntimeConfig) -> Result<(), PluginError> {
     if linear_memory_keep_resident > PoolConfig::MAX_KEEP_RESIDENT {
         return wrong("at most 64 KiB of a linear memory can be kept resident");
     }
-    if config.limits.memory_bytes < 1 << 16 || config.limits.memory_bytes > 4 << 30 {
-        return wrong("a guest's memory is 64 KiB to 4 GiB");
+    for limits in World::ALL.map(|world| config.limits_of(world)) {
+        if limits.memory_bytes < 1 << 16 || limits.memory_bytes > 4 << 30 {
+            return wrong("a guest's memory is 64 KiB to 4 GiB");
+        }
+        if config.tick.is_zero() || config.tick > limits.cpu || limits.cpu > limits.timeout {
+            return wrong("a tick is more than nothing and at most the processor limit, which is at most the time limit");
+        }
     }
-    if config.tick.is_zero() || config.tick > config.limits.cpu || config.limits.cpu > config.limits.timeout {
-        return wrong("a tick is more than nothing and at most the processor limit, which is at most the time limit");
+    if !(1..=1024).contains(&config.wasi.max_concurrent) {
+        return wrong("concurrent calls of plugins with a runtime of their own are 1 to 1024");
     }
     if config.kept_generations == 0 {
         return wrong("at least one generation per plugin is kept");

@@ -37,7 +37,7 @@ pub enum PluginError {
     /// What the component says about itself is not usable.
     #[error("what the plugin's `describe` answers is not valid: {0}")]
     DescribeInvalid(String),
-    /// A fixture, or a strategy on the built-in picture, did not give a usable plan.
+    /// A fixture, or a strategy on the built-in picture, did not give a usable answer.
     #[error("the probe {probe} failed: {failure}")]
     ProbeFailed {
         /// Which probe.
@@ -54,6 +54,21 @@ pub enum PluginError {
         strategy: String,
         /// Who has it.
         holder: PluginId,
+    },
+    /// Another plugin offers an operation of that name that does something else to the world.
+    #[error(
+        "the operation `{operation}` is offered as `{offered}`, and the plugin `{holder}` offers it as `{held}`; what it does to the world \
+         must be the same everywhere"
+    )]
+    OperationConflict {
+        /// The name.
+        operation: String,
+        /// What the newcomer says it does.
+        offered: &'static str,
+        /// Who has it.
+        holder: PluginId,
+        /// What the holder says it does.
+        held: &'static str,
     },
     /// No such plugin, or no such generation of it.
     #[error("{0}")]
@@ -88,6 +103,7 @@ impl PluginError {
             Self::DescribeInvalid(_) => "plugin.describe-invalid",
             Self::ProbeFailed { .. } => "plugin.probe-failed",
             Self::StrategyTaken { .. } => "plugin.strategy-taken",
+            Self::OperationConflict { .. } => "plugin.operation-conflict",
             Self::NotFound(_) => "plugin.not-found",
             Self::GenerationInUse(_) => "plugin.generation-in-use",
             Self::CompileFailed(_) => "plugin.compile-failed",
@@ -106,6 +122,7 @@ impl PluginError {
             | Self::DescribeInvalid(_)
             | Self::ProbeFailed { .. }
             | Self::StrategyTaken { .. }
+            | Self::OperationConflict { .. }
             | Self::GenerationInUse(_)
             | Self::CompileFailed(_) => FailureKind::InvalidRequest,
             Self::CapabilityDenied { .. } => FailureKind::Denied,

@@ -65,12 +65,13 @@ pub struct Inspection {
 /// # Errors
 /// [`PluginError::ComponentInvalid`] when the component cannot be read.
 pub fn inspect(package: &PluginPackage) -> Result<Inspection, PluginError> {
-    let surface = contract::read(package.component())?;
+    let world = package.manifest().world;
+    let surface = contract::read(world, package.component())?;
     let asked = &package.manifest().capabilities;
     let needed = surface.imports.iter().filter_map(|item| item.capability);
     let not_asked = needed.filter(|capability| *capability != Capability::Logging && !asked.contains(capability)).collect();
     Ok(Inspection {
-        world: contract::WORLD,
+        world: world.name(),
         component_bytes: package.component().len(),
         imports: surface.imports,
         exports: surface.exports,

@@ -8,6 +8,7 @@
 //! calls ([`GuestLimits`]). It sees only the capabilities that its manifest asks for and the operator grants. What it does wrong costs
 //! that one call.
 
+mod adapter;
 mod bindings;
 mod call;
 mod capabilities;
@@ -22,6 +23,7 @@ mod engine;
 pub mod error;
 pub mod generation;
 pub mod inspect;
+mod level;
 mod limiter;
 mod linker;
 pub mod manifest;
@@ -29,25 +31,37 @@ pub mod package;
 mod plugin_id;
 mod ports;
 mod probe;
+mod reach;
 pub mod records;
+mod schema;
 mod services;
 pub mod snapshot;
 mod state;
 mod strategy;
 mod ticker;
 mod trap;
+mod usage;
 pub mod watch;
+mod world;
 
 pub use capability::{Capability, Grants};
 pub use catalogue::{Catalogue, GenerationInfo, GenerationState, PluginInfo};
 pub use compile::{Compiler, compile_component_main};
-pub use config::{BreakerObserver, CompileLimits, GuestLimits, PoolConfig, RuntimeConfig};
+pub use config::{
+    AdapterLimits, BreakerObserver, CallObserver, CompileLimits, GuestLimits, PoolConfig, Rollback, RollbackObserver, RuntimeConfig,
+    WasiLimits,
+};
 pub use error::PluginError;
 pub use generation::Generation;
 pub use inspect::{Inspection, inspect};
+pub use level::FallbackLevel;
 pub use manifest::Manifest;
-pub use package::{Expectation, Fixture, PluginPackage};
+pub use package::{CallFixture, Exchange, Expectation, Fixture, PlanFixture, PluginPackage, Target};
 pub use plugin_id::{InvalidPluginId, PluginId};
-pub use ports::{BoxFuture, CpuPool, Detect};
+pub use ports::{BoxFuture, CpuPool, Detect, FlagReader, Outbound, Ports};
+pub use reach::{Names, Reach, ReachGrant, ReachGrants};
 pub use records::{CatalogueRecords, CatalogueState, GenerationRecord, MemoryRecords, RecordsError};
+pub use schema::OperationSchema;
 pub use snapshot::Snapshot;
+pub use usage::{CallUsage, GuestCall};
+pub use world::World;

@@ -16,6 +16,11 @@ impl Limiter {
     pub(crate) fn new(memory_limit: usize, table_limit: usize) -> Self {
         Self { memory_limit, memory_used: 0, table_limit }
     }
+
+    /// Bytes of the linear memories, which never shrink.
+    pub(crate) fn memory_used(&self) -> usize {
+        self.memory_used
+    }
 }
 
 impl ResourceLimiter for Limiter {

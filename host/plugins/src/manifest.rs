@@ -3,15 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use breakwater_core::{AspectRatio, Rect};
 use semver::Version;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::capability::Capability;
 use crate::config::GuestLimits;
-use crate::contract::WORLD;
 use crate::error::PluginError;
 use crate::plugin_id::PluginId;
+use crate::reach::Reach;
+use crate::world::World;
+
+mod fixture;
+
+pub use fixture::{AttachmentEntry, CallFixtureEntry, ExchangeEntry, ExpectEntry, FixtureEntries, PlanFixtureEntry};
 
 /// The longest manifest, in bytes.
 pub(crate) const MAX_MANIFEST: usize = 64 << 10;
@@ -28,16 +33,20 @@ pub struct Manifest {
     pub id: PluginId,
     /// Of the plugin, by semantic versioning.
     pub version: Version,
+    /// What kind of plugin it is.
+    pub world: World,
     /// The component's file, relative to the manifest.
     pub component: String,
     /// What it asks for.
     pub capabilities: BTreeSet<Capability>,
+    /// Which upstreams, hosts and flags it wants to name.
+    pub reach: Reach,
     /// What it wants tightened.
     pub limits: LimitRequest,
     /// Its settings, as `wasi:config` serves them.
     pub config: BTreeMap<String, String>,
     /// How it is probed when it is deployed.
-    pub fixtures: Vec<FixtureEntry>,
+    pub fixtures: FixtureEntries,
     /// How it is built from its source, where the folder is a source folder.
     pub build: Option<BuildEntry>,
 }
@@ -72,37 +81,6 @@ impl LimitRequest {
     }
 }
 
-/// One probe, as the manifest names it.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FixtureEntry {
-    /// The picture, relative to the manifest.
-    pub image: String,
-    /// The strategy asked for.
-    pub strategy: String,
-    /// The ratio asked for, such as `4:6`.
-    #[serde(deserialize_with = "ratio")]
-    pub ratio: AspectRatio,
-    /// Parameters; an empty object when absent.
-    #[serde(default = "no_parameters")]
-    pub parameters: serde_json::Value,
-    /// A file with detections to give along: a JSON array. Absent: the host's detectors are asked.
-    pub detections: Option<String>,
-    /// What the plan must be.
-    pub expect: Option<ExpectEntry>,
-}
-
-/// What a probe's plan must be.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ExpectEntry {
-    /// The rectangle.
-    pub crop: Rect,
-    /// How many pixels each edge may be off.
-    #[serde(default)]
-    pub tolerance: u32,
-}
-
 /// How a source folder is built.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -111,22 +89,35 @@ pub struct BuildEntry {
     pub command: Vec<String>,
 }
 
+/// Read first: which fixtures there may be depends on it.
+#[derive(Deserialize)]
+struct WorldOnly {
+    world: World,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+struct File<F> {
     id: PluginId,
     version: Version,
-    world: String,
+    #[serde(rename = "world")]
+    _world: World,
     #[serde(default = "default_component")]
     component: String,
     #[serde(default)]
     capabilities: BTreeSet<Capability>,
     #[serde(default)]
+    upstreams: BTreeSet<String>,
+    #[serde(default)]
+    hosts: BTreeSet<String>,
+    #[serde(default)]
+    flags: BTreeSet<String>,
+    #[serde(default)]
     limits: LimitRequest,
     #[serde(default)]
     config: BTreeMap<String, String>,
-    #[serde(default)]
-    fixtures: Vec<FixtureEntry>,
+    #[serde(default = "Vec::new")]
+    fixtures: Vec<F>,
     build: Option<BuildEntry>,
 }
 
@@ -134,12 +125,8 @@ fn default_component() -> String {
     "component.wasm".to_owned()
 }
 
-fn no_parameters() -> serde_json::Value {
-    serde_json::Value::Object(serde_json::Map::new())
-}
-
-fn ratio<'de, D: serde::Deserializer<'de>>(from: D) -> Result<AspectRatio, D::Error> {
-    String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
+fn read<T: DeserializeOwned>(text: &str) -> Result<T, PluginError> {
+    toml::from_str(text).map_err(|error| PluginError::ManifestInvalid(error.to_string().trim().to_owned()))
 }
 
 impl Manifest {
@@ -152,18 +139,27 @@ impl Manifest {
         if text.len() > MAX_MANIFEST {
             return wrong(format!("it has {} bytes; at most {MAX_MANIFEST} are read", text.len()));
         }
-        let file: File = toml::from_str(text).map_err(|error| PluginError::ManifestInvalid(error.to_string().trim().to_owned()))?;
-        if file.world != WORLD {
-            return wrong(format!("world: this host runs `{WORLD}`, not `{}`", file.world));
+        match read::<WorldOnly>(text)?.world {
+            World::Crop => Self::checked(read(text)?, World::Crop, FixtureEntries::Plans),
+            world => Self::checked(read(text)?, world, FixtureEntries::Calls),
         }
+    }
+
+    fn checked<F>(file: File<F>, world: World, fixtures: impl FnOnce(Vec<F>) -> FixtureEntries) -> Result<Self, PluginError> {
+        let wrong = |what: String| Err(PluginError::ManifestInvalid(what));
         if file.config.len() > MAX_SETTINGS || file.config.iter().any(|(key, value)| key.len() + value.len() > MAX_SETTING) {
             return wrong(format!("config: at most {MAX_SETTINGS} settings of at most {MAX_SETTING} bytes"));
         }
         if file.fixtures.len() > MAX_FIXTURES {
             return wrong(format!("fixtures: at most {MAX_FIXTURES}"));
         }
-        if let Some(fixture) = file.fixtures.iter().find(|fixture| !fixture.parameters.is_object()) {
-            return wrong(format!("fixtures: the parameters for `{}` are not a table", fixture.strategy));
+        let fixtures = fixtures(file.fixtures);
+        if let Err(what) = fixtures.check(world) {
+            return wrong(format!("fixtures: {what}"));
+        }
+        let reach = Reach { upstreams: file.upstreams, hosts: file.hosts, flags: file.flags };
+        if let Err(what) = reach.check() {
+            return wrong(what);
         }
         if file.build.as_ref().is_some_and(|build| build.command.is_empty()) {
             return wrong("build: the command is empty".to_owned());
@@ -176,11 +172,13 @@ impl Manifest {
         Ok(Self {
             id: file.id,
             version: file.version,
+            world,
             component: file.component,
             capabilities: file.capabilities,
+            reach,
             limits: file.limits,
             config: file.config,
-            fixtures: file.fixtures,
+            fixtures,
             build: file.build,
         })
     }
@@ -188,6 +186,8 @@ impl Manifest {
 
 #[cfg(test)]
 mod tests {
+    use breakwater_core::{AspectRatio, Rect};
+
     use super::*;
 
     const MINIMAL: &str = "id = \"crop\"\nversion = \"0.1.0\"\nworld = \"breakwater:plugin/crop-plugin@0.1.0\"\n";
@@ -203,10 +203,49 @@ mod tests {
         assert_eq!(manifest.component, "component.wasm");
         let limits = manifest.limits.tighten(&GuestLimits::default());
         assert_eq!((limits.cpu, limits.timeout), (Duration::from_millis(20), Duration::from_secs(5)));
-        let fixture = manifest.fixtures.first().unwrap();
+        assert_eq!(manifest.world, World::Crop);
+        let FixtureEntries::Plans(fixtures) = &manifest.fixtures else { panic!("{:?}", manifest.fixtures) };
+        let fixture = fixtures.first().unwrap();
         assert_eq!(fixture.ratio, AspectRatio::new(4, 6).unwrap());
         assert_eq!(fixture.parameters, serde_json::json!({ "top": 0.5 }));
         assert_eq!(fixture.expect.unwrap().crop, Rect::new(1, 2, 3, 4));
+    }
+
+    const ADAPTER: &str = "id = \"talent\"\nversion = \"0.1.0\"\nworld = \"breakwater:plugin/adapter-plugin@0.1.0\"\n";
+
+    #[test]
+    fn a_manifest_of_an_adapter_is_read() {
+        let manifest = Manifest::parse(&format!(
+            "{ADAPTER}capabilities = [\"upstream\", \"feature-flags\"]\nupstreams = [\"talent\"]\nflags = [\"new\"]\n\
+             [[fixtures]]\noperation = \"resume\"\ninput = \"in.json\"\nexpect = \"out.json\"\nflags = [\"new\"]\n\
+             [[fixtures.upstream]]\nupstream = \"talent\"\nmethod = \"POST\"\npath = \"/resume\"\nstatus = 201\nanswer = \"answer.json\"\n"
+        ))
+        .unwrap();
+        assert_eq!(manifest.world, World::Adapter);
+        assert_eq!(manifest.reach.upstreams, ["talent".to_owned()].into());
+        let FixtureEntries::Calls(fixtures) = &manifest.fixtures else { panic!("{:?}", manifest.fixtures) };
+        let exchange = fixtures.first().unwrap().upstream.first().unwrap();
+        assert_eq!((exchange.status, exchange.path.as_deref()), (201, Some("/resume")));
+    }
+
+    #[test]
+    fn fixtures_are_those_of_the_world() {
+        let call = "[[fixtures]]\noperation = \"a\"\ninput = \"in.json\"\n";
+        let plan = "[[fixtures]]\nimage = \"a.png\"\nstrategy = \"s\"\nratio = \"1:1\"\n";
+        for (text, names) in [
+            (format!("{MINIMAL}{call}"), "operation"),
+            (format!("{ADAPTER}{plan}"), "image"),
+            (format!("{ADAPTER}{call}level = \"basic\"\n"), "level"),
+            (format!("{ADAPTER}{call}expect = \"a\"\nfails = \"b\"\n"), "expect"),
+            (format!("{ADAPTER}{call}[[fixtures.upstream]]\nmethod = \"GET\"\nurl = \"https://a\"\nupstream = \"a\"\n"), "url"),
+            (format!("{ADAPTER}{call}[[fixtures.upstream]]\nmethod = \"FETCH\"\nurl = \"https://a\"\n"), "FETCH"),
+            (format!("{ADAPTER}{call}[[fixtures.upstream]]\nmethod = \"GET\"\nurl = \"https://a\"\nstatus = 99\n"), "status"),
+            (format!("{}{call}", ADAPTER.replace("adapter", "fallback")), "level"),
+        ] {
+            let error = Manifest::parse(&text).unwrap_err();
+            assert_eq!(error.code(), "plugin.manifest-invalid");
+            assert!(error.to_string().contains(names), "{names}: {error}");
+        }
     }
 
     #[test]
@@ -224,10 +263,13 @@ mod tests {
             (MINIMAL.replace("0.1.0\"\nworld", "one\"\nworld"), "version"),
             (format!("{MINIMAL}capabilities = [\"root\"]"), "root"),
             (format!("{MINIMAL}colour = 1"), "colour"),
+            (format!("{MINIMAL}hosts = [\"*\"]"), "hosts"),
+            (format!("{MINIMAL}upstreams = [\"A b\"]"), "upstreams"),
             (format!("{MINIMAL}[limits]\ncpu_ms = 0"), "limits"),
             (format!("{MINIMAL}[build]\ncommand = []"), "build"),
             (format!("{MINIMAL}#{}", "x".repeat(MAX_MANIFEST)), "bytes"),
-            (String::new(), "id"),
+            (String::new(), "world"),
+            (MINIMAL.replace("id = \"crop\"\n", ""), "id"),
         ] {
             let error = Manifest::parse(&text).unwrap_err();
             assert_eq!(error.code(), "plugin.manifest-invalid");

@@ -5,11 +5,14 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Component, Path};
 
-use breakwater_core::{AspectRatio, Detection, Rect};
 use bytes::Bytes;
 
 use crate::error::PluginError;
-use crate::manifest::{FixtureEntry, MAX_MANIFEST, Manifest};
+use crate::manifest::{MAX_MANIFEST, Manifest};
+
+mod fixture;
+
+pub use fixture::{CallFixture, Exchange, Expectation, Fixture, PlanFixture, Target};
 
 /// The largest component that is read, in bytes. What is compiled is bounded by the runtime's own limit.
 const MAX_COMPONENT: usize = 64 << 20;
@@ -22,34 +25,6 @@ pub struct PluginPackage {
     manifest: Manifest,
     component: Bytes,
     fixtures: Vec<Fixture>,
-}
-
-/// A probe with everything it needs.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Fixture {
-    /// For messages, such as `fixtures/portrait.png center_faces 4:6`.
-    pub name: String,
-    /// An encoded picture.
-    pub image: Bytes,
-    /// The strategy asked for.
-    pub strategy: String,
-    /// The ratio asked for.
-    pub ratio: AspectRatio,
-    /// Parameters; an object.
-    pub parameters: serde_json::Value,
-    /// Detections given along; `None` to ask the host's detectors.
-    pub detections: Option<Vec<Detection>>,
-    /// What the plan must be, where that is known.
-    pub expect: Option<Expectation>,
-}
-
-/// What a probe's plan must be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Expectation {
-    /// The rectangle.
-    pub crop: Rect,
-    /// How many pixels each edge may be off.
-    pub tolerance: u32,
 }
 
 impl PluginPackage {
@@ -88,22 +63,7 @@ impl PluginPackage {
     fn assemble(manifest: &str, read: impl Fn(&str, usize) -> Result<Bytes, PluginError>) -> Result<Self, PluginError> {
         let manifest = Manifest::parse(manifest)?;
         let component = encoded(read(&manifest.component, MAX_COMPONENT)?)?;
-        let fixture = |entry: &FixtureEntry| -> Result<Fixture, PluginError> {
-            let detections = entry.detections.as_ref().map(|name| {
-                let text = read(name, MAX_FIXTURE_FILE)?;
-                serde_json::from_slice(&text).map_err(|error| PluginError::ManifestInvalid(format!("{name}: {error}")))
-            });
-            Ok(Fixture {
-                name: format!("{} {} {}", entry.image, entry.strategy, entry.ratio),
-                image: read(&entry.image, MAX_FIXTURE_FILE)?,
-                strategy: entry.strategy.clone(),
-                ratio: entry.ratio,
-                parameters: entry.parameters.clone(),
-                detections: detections.transpose()?,
-                expect: entry.expect.map(|expect| Expectation { crop: expect.crop, tolerance: expect.tolerance }),
-            })
-        };
-        let fixtures = manifest.fixtures.iter().map(fixture).collect::<Result<_, _>>()?;
+        let fixtures = fixture::read(&manifest.fixtures, |name| read(name, MAX_FIXTURE_FILE))?;
         Ok(Self { manifest, component, fixtures })
     }
 
@@ -181,7 +141,7 @@ mod tests {
         let detection = r#"[{"kind":"face","label":"face","confidence":0.9,"box":{"x":1,"y":2,"width":3,"height":4}}]"#;
         std::fs::write(folder.path().join("a.json"), detection).unwrap();
         let package = PluginPackage::read_folder(folder.path()).unwrap();
-        let fixture = package.fixtures().first().unwrap();
+        let Fixture::Plan(fixture) = package.fixtures().first().unwrap() else { panic!("a fixture of another world") };
         assert_eq!((&fixture.image[..], fixture.detections.as_ref().unwrap().len()), (&b"picture"[..], 1));
     }
 

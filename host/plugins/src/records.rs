@@ -4,14 +4,17 @@ mod memory;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use breakwater_core::{Digest, Strategy};
+use breakwater_core::{Digest, OperationSpec, Strategy};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::capability::Capability;
+use crate::level::FallbackLevel;
 use crate::manifest::LimitRequest;
 use crate::plugin_id::PluginId;
 use crate::ports::BoxFuture;
+use crate::reach::Reach;
+use crate::world::World;
 
 pub use memory::MemoryRecords;
 
@@ -26,14 +29,26 @@ pub struct GenerationRecord {
     pub id: PluginId,
     /// Of the plugin.
     pub version: semver::Version,
+    /// What kind of plugin it is. Records from before there were several worlds are of the first one.
+    #[serde(default)]
+    pub world: World,
     /// What it was granted. After a restart it gets at most what the operator still grants.
     pub granted: BTreeSet<Capability>,
+    /// What it may name. After a restart at most what the operator still grants.
+    #[serde(default, skip_serializing_if = "Reach::is_empty")]
+    pub reach: Reach,
     /// What its manifest tightened.
     pub limits: LimitRequest,
     /// Its settings.
     pub config: BTreeMap<String, String>,
-    /// What it said of itself when it was deployed.
+    /// The strategies it described when it was deployed.
     pub strategies: Vec<Strategy>,
+    /// The operations it described.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub operations: Vec<OperationSpec>,
+    /// The levels it described, best first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub levels: Vec<FallbackLevel>,
     /// When it was deployed, in milliseconds since 1970.
     pub deployed_at_ms: u64,
 }

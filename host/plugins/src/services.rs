@@ -1,13 +1,12 @@
 //! What every call of every generation shares.
 
-use std::sync::Arc;
-
-use crate::ports::{CpuPool, Detect};
+use crate::ports::Ports;
 
 /// The host's side of a guest call.
 pub(crate) struct Services {
-    pub(crate) detect: Arc<dyn Detect>,
-    pub(crate) cpu: Arc<dyn CpuPool>,
+    pub(crate) ports: Ports,
     /// Of images that a guest opens itself.
     pub(crate) image_limits: breakwater_vision::Limits,
+    /// Bytes that one call may hold as blobs made of answers.
+    pub(crate) blob_bytes: u64,
 }

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use breakwater_core::{Failure, Strategy};
-use jsonschema::{PatternOptions, Validator};
+use breakwater_core::{Failure, FailureKind, Strategy};
+use jsonschema::Validator;
 use serde_json::Value;
 
-use crate::bindings::exports::breakwater::plugin::crop_strategy;
-use crate::convert::{kind_from_guest, truncated};
+use crate::bindings::crop::exports::breakwater::plugin::crop_strategy;
+use crate::convert::kind_from_guest;
 use crate::error::PluginError;
+use crate::schema::{compile, violated, violations};
 
 /// The most strategies of one plugin.
 const MAX_STRATEGIES: usize = 64;
@@ -16,9 +17,6 @@ const MAX_STRATEGIES: usize = 64;
 const MAX_NAME: usize = 64;
 const MAX_SUMMARY: usize = 256;
 const MAX_SCHEMA: usize = 16 << 10;
-/// The most violations of a schema that are reported, and how long each may be.
-const MAX_VIOLATIONS: usize = 16;
-const MAX_VIOLATION: usize = 256;
 
 /// A strategy with its compiled schema.
 pub(crate) struct Offer {
@@ -36,29 +34,13 @@ impl Offer {
 
     /// Whether a call may pass these parameters.
     pub(crate) fn check(&self, parameters: &Value) -> Result<(), Failure> {
-        if self.validator.is_valid(parameters) {
+        let violations = violations(&self.validator, parameters);
+        if violations.is_empty() {
             return Ok(());
         }
-        let violation = |error: jsonschema::ValidationError<'_>| {
-            let message = truncated(error.to_string(), MAX_VIOLATION);
-            serde_json::json!({ "pointer": error.instance_path().as_str(), "message": message })
-        };
-        let violations: Vec<_> = self.validator.iter_errors(parameters).take(MAX_VIOLATIONS).map(violation).collect();
-        let first = violations.first().and_then(|first| first.get("message")).and_then(Value::as_str).unwrap_or_default();
-        let message = format!("the parameters do not fit the strategy `{}`: {first}", self.strategy.name);
-        let detail = serde_json::json!({ "violations": violations });
-        Err(Failure::invalid("strategy.parameters-invalid", message).with_detail(detail))
+        let what = format!("the parameters do not fit the strategy `{}`", self.strategy.name);
+        Err(violated(FailureKind::InvalidRequest, "strategy.parameters-invalid", &what, violations))
     }
-}
-
-/// Without references to other documents, and with patterns that take linear time: the schema comes from a guest.
-fn compile(schema: &Value) -> Result<Validator, String> {
-    let patterns = PatternOptions::regex().size_limit(1 << 20).dfa_size_limit(1 << 20);
-    jsonschema::options()
-        .offline()
-        .with_pattern_options(patterns)
-        .build(schema)
-        .map_err(|error| truncated(error.to_string(), MAX_VIOLATION))
 }
 
 /// Turns what `describe` returned into strategies, or says what is wrong with it.

@@ -20,6 +20,8 @@ pub(crate) enum LimitCrossed {
     HostCalls { limit: u32 },
     #[error("the plugin passed more than {limit} bytes through host calls")]
     HostBytes { limit: u64 },
+    #[error("the plugin holds more than {limit} bytes of answers")]
+    BlobBytes { limit: u64 },
 }
 
 impl LimitCrossed {
@@ -30,6 +32,7 @@ impl LimitCrossed {
             Self::Cpu { .. } => "plugin.cpu-time",
             Self::HostCalls { .. } => "plugin.host-calls",
             Self::HostBytes { .. } => "plugin.host-bytes",
+            Self::BlobBytes { .. } => "plugin.blob-bytes",
         }
     }
 }

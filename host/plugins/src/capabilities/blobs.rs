@@ -19,6 +19,8 @@ const MAX_MEDIA_TYPE: usize = 256;
 pub struct GuestBlob {
     pub(crate) media_type: String,
     pub(crate) bytes: Bytes,
+    /// How many of them count towards what the call may hold.
+    pub(crate) held: u64,
 }
 
 impl GuestBlob {
@@ -36,7 +38,7 @@ impl HostBlob for CallState {
     fn new(&mut self, media_type: String, bytes: Vec<u8>) -> wasmtime::Result<Resource<GuestBlob>> {
         self.charge_call()?;
         self.charge_bytes(bytes.len())?;
-        let blob = GuestBlob { media_type: truncated(media_type, MAX_MEDIA_TYPE), bytes: bytes.into() };
+        let blob = GuestBlob { media_type: truncated(media_type, MAX_MEDIA_TYPE), bytes: bytes.into(), held: 0 };
         Ok(self.table.push(blob)?)
     }
 
@@ -59,7 +61,7 @@ impl HostBlob for CallState {
     }
 
     fn drop(&mut self, blob: Resource<GuestBlob>) -> wasmtime::Result<()> {
-        self.table.delete(blob)?;
+        self.take(blob)?;
         Ok(())
     }
 }
@@ -70,7 +72,7 @@ mod tests {
 
     #[test]
     fn reads_end_with_the_bytes() {
-        let blob = GuestBlob { media_type: String::new(), bytes: Bytes::from_static(b"0123456789") };
+        let blob = GuestBlob { media_type: String::new(), bytes: Bytes::from_static(b"0123456789"), held: 0 };
         assert_eq!(blob.slice(0, 4), "0123");
         assert_eq!(blob.slice(8, 4), "89");
         assert_eq!(blob.slice(10, 4), "");

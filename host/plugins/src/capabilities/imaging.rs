@@ -81,7 +81,7 @@ impl CallState {
             None => {
                 let pixels = Arc::clone(&subject.image);
                 let (services, deadline) = (Arc::clone(&self.scope.services), self.host_deadline());
-                let work = on_pool(&*services.cpu, deadline, move || Answer::to(question, &pixels));
+                let work = on_pool(&*services.ports.cpu, deadline, move || Answer::to(question, &pixels));
                 match self.wait("looking at the image", work).await {
                     Ok(Ok(answer)) => {
                         if answer.bytes() <= MAX_KEPT {
@@ -118,7 +118,7 @@ impl CallState {
         }
         let pixels = Arc::clone(&subject.image);
         let (services, deadline) = (Arc::clone(&self.scope.services), self.host_deadline());
-        let found = self.wait("detection", services.detect.detect(&pixels, kind, deadline)).await;
+        let found = self.wait("detection", services.ports.detect.detect(&pixels, kind, deadline)).await;
         Ok(found.map(|found| found.to_vec()))
     }
 }
@@ -165,7 +165,7 @@ impl HostImage for CallState {
         self.charge_call()?;
         let (pixels, area) = (Arc::clone(&self.table.get(&image)?.image), rect_from_guest(area));
         let (services, deadline) = (Arc::clone(&self.scope.services), self.host_deadline());
-        let work = on_pool(&*services.cpu, deadline, move || pixels.entropy(area));
+        let work = on_pool(&*services.ports.cpu, deadline, move || pixels.entropy(area));
         let entropy = self.wait("looking at the image", work).await;
         Ok(entropy.and_then(|entropy| entropy.map_err(Failure::from)).map_err(|failure| failure_to_guest(&failure)))
     }
@@ -185,7 +185,7 @@ impl Host for CallState {
         let mut limits = services.image_limits;
         limits.max_pixels = limits.max_pixels.saturating_sub(self.meter.opened_pixels);
         limits.max_time = limits.max_time.min(deadline.remaining());
-        let work = on_pool(&*services.cpu, deadline, move || Image::decode(bytes, Detail::Full, &limits));
+        let work = on_pool(&*services.ports.cpu, deadline, move || Image::decode(bytes, Detail::Full, &limits));
         let decoded = self.wait("decoding", work).await;
         match decoded.and_then(|decoded| decoded.map_err(Failure::from)) {
             Ok(image) => {

@@ -5,16 +5,16 @@ use crate::convert::truncated;
 use crate::state::CallState;
 
 /// The longest message kept, in bytes.
-const MAX_MESSAGE: usize = 4096;
+pub(super) const MAX_MESSAGE: usize = 4096;
 /// The longest context kept, in bytes.
 const MAX_CONTEXT: usize = 256;
 /// The most lines of one call that are written.
-const MAX_LINES: u32 = 100;
+pub(super) const MAX_LINES: u32 = 100;
 
 impl Host for CallState {
     fn log(&mut self, level: Level, context: String, message: String) -> wasmtime::Result<()> {
         self.meter.log_lines = self.meter.log_lines.saturating_add(1);
-        let (plugin, correlation_id) = (self.scope.id.as_str(), self.correlation_id.as_str());
+        let (plugin, correlation_id) = (self.scope.id.as_str(), self.context.correlation_id.as_str());
         if self.meter.log_lines > MAX_LINES {
             if self.meter.log_lines == MAX_LINES + 1 {
                 tracing::warn!(plugin, correlation_id, "the plugin wrote {MAX_LINES} log lines in one call; the rest is dropped");

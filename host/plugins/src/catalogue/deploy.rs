@@ -8,11 +8,11 @@ use super::Catalogue;
 use super::info::GenerationInfo;
 use super::shelf::now_ms;
 use crate::error::PluginError;
-use crate::generation::Generation;
+use crate::generation::{Generation, Offers};
 use crate::package::PluginPackage;
 use crate::probe::probe;
 use crate::records::{CatalogueState, GenerationRecord};
-use crate::strategy::offers;
+use crate::world::World;
 
 impl Catalogue {
     /// Deploys a package: compile, map, check the types, ask what it offers, probe it, publish. Calls that began before are served by
@@ -52,7 +52,7 @@ impl Catalogue {
         let (generation, record) = self.prepare(record, package).await?;
         // Checked again when it is published; here so that a name that is taken is not found out after the probes.
         self.snapshot().with(state.revision + 1, &generation, self.order(state))?;
-        let limits = record.limits.tighten(&self.config.limits);
+        let limits = record.limits.tighten(&self.config.limits_of(record.world));
         probe(&generation, package.fixtures(), &self.services, &limits).await?;
         self.records.put_component(record.code_digest, package.component().clone()).await?;
         let mut next = state.clone();
@@ -67,15 +67,24 @@ impl Catalogue {
         let granted = self.config.grants.effective(&manifest.id, &manifest.capabilities);
         let frozen = serde_json::to_vec(&(&manifest.id, &manifest.version, &granted, &manifest.limits, &manifest.config));
         let frozen = frozen.map_err(|error| PluginError::ManifestInvalid(error.to_string()))?;
+        let reach = self.config.reach.effective(&manifest.id, &manifest.reach);
+        // What the first world never had is left out, so that its generations keep their digests.
+        let beyond = (manifest.world != World::Crop || !reach.is_empty()).then(|| serde_json::to_vec(&(manifest.world, &reach)));
+        let beyond = beyond.transpose().map_err(|error| PluginError::ManifestInvalid(error.to_string()))?;
+        let parts = [Some(code_digest.as_bytes().as_slice()), Some(frozen.as_slice()), beyond.as_deref()];
         Ok(GenerationRecord {
-            digest: Digest::of_parts([code_digest.as_bytes(), frozen.as_slice()]),
+            digest: Digest::of_parts(parts.into_iter().flatten()),
             code_digest,
             id: manifest.id.clone(),
             version: manifest.version.clone(),
+            world: manifest.world,
             granted,
+            reach,
             limits: manifest.limits,
             config: manifest.config.clone(),
             strategies: Vec::new(),
+            operations: Vec::new(),
+            levels: Vec::new(),
             deployed_at_ms: now_ms(),
         })
     }
@@ -86,11 +95,10 @@ impl Catalogue {
         package: &PluginPackage,
     ) -> Result<(Arc<Generation>, GenerationRecord), PluginError> {
         let guest = self.guest(&record, package.component()).await?;
-        let context = CallContext::root(Principal::System, self.config.limits.timeout);
+        let context = CallContext::root(Principal::System, self.config.limits_of(record.world).timeout);
         let described = guest.describe(&context).await;
         let described = described.map_err(|fault| PluginError::DescribeInvalid(fault.failure.chain()))?;
-        let offers = offers(described)?;
-        record.strategies = offers.iter().map(|offer| offer.strategy.clone()).collect();
+        let offers = Offers::described(described, &mut record)?;
         let generation = self.assemble(record.clone(), guest, offers);
         Ok((generation, record))
     }

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use breakwater_core::{Digest, Strategy};
+use breakwater_core::{Digest, OperationSpec, Strategy};
 use serde::Serialize;
 
 use crate::capability::Capability;
+use crate::level::FallbackLevel;
 use crate::plugin_id::PluginId;
+use crate::reach::Reach;
+use crate::world::World;
 
 /// A plugin and its generations.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -42,12 +45,20 @@ pub struct GenerationInfo {
     pub code_digest: Digest,
     /// The plugin's version.
     pub version: String,
+    /// What kind of plugin it is.
+    pub world: World,
     /// What it is doing.
     pub state: GenerationState,
-    /// What it offers.
+    /// The strategies it offers.
     pub strategies: Vec<Strategy>,
+    /// The operations it offers.
+    pub operations: Vec<OperationSpec>,
+    /// The levels at which it answers, best first.
+    pub levels: Vec<FallbackLevel>,
     /// What it was granted.
     pub capabilities: BTreeSet<Capability>,
+    /// What it may name.
+    pub reach: Reach,
     /// State of its breaker, such as `closed`; `None` unless it is loaded.
     pub breaker: Option<&'static str>,
     /// Calls since this process started.

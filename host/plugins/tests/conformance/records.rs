@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use breakwater_core::{DetectionKind, Digest, Strategy};
+use breakwater_core::{DetectionKind, Digest, OperationEffect, OperationSpec, Strategy};
 use breakwater_plugins::manifest::LimitRequest;
-use breakwater_plugins::{Capability, CatalogueRecords, CatalogueState, GenerationRecord, RecordsError};
+use breakwater_plugins::{
+    Capability, CatalogueRecords, CatalogueState, FallbackLevel, GenerationRecord, Reach, RecordsError, World,
+};
 use bytes::Bytes;
 
 /// Runs the whole suite on records that are empty.
@@ -26,15 +28,28 @@ pub(crate) fn state(revision: u64) -> CatalogueState {
         parameters: serde_json::json!({ "type": "object", "properties": { "headroom": { "maximum": 0.1 } } }),
         needs: vec![DetectionKind::Face],
     };
+    let operation = OperationSpec {
+        name: "generate-resume".to_owned(),
+        summary: "Writes one.".to_owned(),
+        input_schema: serde_json::json!({ "type": "object", "pattern": "\\d" }),
+        output_schema: serde_json::json!(true),
+        effect: OperationEffect::Create,
+        idempotent: true,
+        permission: Some("operation:generate-resume".to_owned()),
+    };
     let record = GenerationRecord {
         digest,
         code_digest: Digest::of(b"code"),
         id: id.clone(),
         version: "1.2.3-rc.1+build".parse().unwrap(),
+        world: World::AdapterWasi,
         granted: [Capability::Imaging, Capability::Logging].into(),
+        reach: Reach { hosts: ["*.example.com:8443".to_owned()].into(), ..Reach::default() },
         limits: LimitRequest { cpu_ms: Some(20), ..LimitRequest::default() },
         config: [("key".to_owned(), "a \"value\"\n".to_owned())].into(),
         strategies: vec![strategy],
+        operations: vec![operation],
+        levels: vec![FallbackLevel { operation: "generate-resume".to_owned(), name: "basic-template".to_owned() }],
         deployed_at_ms: 1_760_000_000_000,
     };
     CatalogueState {

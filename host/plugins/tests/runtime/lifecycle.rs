@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use breakwater_core::{AspectRatio, Digest, Rect};
-use breakwater_plugins::{Capability, Expectation, Fixture, GenerationState, Grants, PluginId, PluginPackage, RecordsError};
+use breakwater_plugins::{Capability, Expectation, Fixture, GenerationState, Grants, PlanFixture, PluginId, PluginPackage, RecordsError};
 use bytes::Bytes;
 
 use crate::support::{Detectors, Host, face, guest, package, package_with, plan, shipped, term};
@@ -181,7 +181,7 @@ fn fixture(
     detections: Option<Vec<breakwater_core::Detection>>,
 ) -> PluginPackage {
     let manifest = "id = \"answers\"\nversion = \"2.0.0\"\nworld = \"breakwater:plugin/crop-plugin@0.1.0\"\ncapabilities = [\"imaging\"]";
-    let fixture = Fixture {
+    let fixture = Fixture::Plan(PlanFixture {
         name: "picture".to_owned(),
         image: Bytes::from_static(include_bytes!("../../src/probe_picture.png")),
         strategy: strategy.to_owned(),
@@ -189,7 +189,7 @@ fn fixture(
         parameters: serde_json::json!({}),
         detections,
         expect,
-    };
+    });
     PluginPackage::from_parts(manifest, component, vec![fixture]).unwrap()
 }
 

@@ -129,7 +129,7 @@ impl Host {
         let mut config = RuntimeConfig::new(folder.path().join("compiled"), Compiler::InProcess);
         config.limits.cpu = Duration::from_millis(200);
         adjust(&mut config);
-        let catalogue = Catalogue::open(config, Arc::clone(&records), Arc::new(detectors), Arc::new(AtOnce)).await.unwrap();
+        let catalogue = Catalogue::open(config, Arc::clone(&records), ports).await.unwrap();
         Self { catalogue, records, folder }
     }
 
