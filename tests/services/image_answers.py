@@ -133,31 +133,46 @@ def crop(request: dict) -> dict:
         )
     x = min(max(round(middle[0] - width / 2), 0), picture.width - width)
     y = min(max(round(middle[1] - height / 2), 0), picture.height - height)
-    file = png(width, height, picture.digest[:3])
+    out = result_size(request, width, height, across, down)
+    file = png(*out, picture.digest[:3])
     return {
         "crop": {"x": x, "y": y, "width": width, "height": height},
         "crop_strategy": request.get("crop_strategy") or "center_faces",
         "score": round(0.5 + picture.digest[4] / 512, 4),
         "image": picture.size(),
         "output_path": f"/crops/{hashlib.sha256(file + bytes(str((x, y)), 'ascii')).hexdigest()[:24]}.png",
-        "output": {"width": width, "height": height, "format": "png", "media_type": "image/png", "bytes": len(file)},
+        "output": {"width": out[0], "height": out[1], "format": "png", "media_type": "image/png", "bytes": len(file)},
         "image_base64": base64.b64encode(file).decode(),
     }
 
 
+def result_size(request: dict, width: int, height: int, across: int, down: int) -> tuple[int, int]:
+    """What the request says, one edge giving the other; else the size of the cut."""
+    wide, high = request.get("width"), request.get("height")
+    if wide is None and high is None:
+        return width, height
+    return int(wide or max(1, round(high * across / down))), int(high or max(1, round(wide * down / across)))
+
+
 def batch(request: dict) -> dict:
-    """`{images: [path], processing_options}` → one result or error for each, in order."""
+    """`{images: [path or bytes], processing_options?}` → one result or error for each, in order. Cuts when it is given a ratio."""
     images, options = request.get("images"), request.get("processing_options") or {}
     if not isinstance(images, list) or not images:
-        raise Refused(422, "INVALID_REQUEST", "images is a list of at least one path")
+        raise Refused(422, "INVALID_REQUEST", "images is a list of at least one path, or parts called so")
     results = []
-    for path in images:
+    for index, image in enumerate(images):
+        source = {"image": image} if isinstance(image, bytes) else {"image_path": image}
+        result: dict = {"image_path": f"upload {index + 1}" if isinstance(image, bytes) else image}
         try:
-            found = detect({"image_path": path, "detection_types": options.get("detection_types")})
-            cut = crop({**options, "image_path": path, "detection_results": found})
-            results.append({"image_path": path, "success": True, "detections": found["detections"], "result": cut})
+            found = detect({**options, **source})
+            result |= {"success": True, "detections": found["detections"]}
+            if "target_aspect_ratio" in options:
+                cut = crop({**options, **source, "detection_results": found})
+                del cut["image_base64"]
+                result["result"] = cut
         except Refused as error:
-            results.append({"image_path": path, "success": False, "error": {"error_code": error.code, "message": str(error)}})
+            result |= {"success": False, "error": {"error_code": error.code, "message": str(error)}}
+        results.append(result)
     good = sum(result["success"] for result in results)
     return {"results": results, "total": len(results), "succeeded": good, "failed": len(results) - good}
 
@@ -173,7 +188,7 @@ def compose(request: dict) -> dict:
     if size is None or kind not in ("pdf", "png"):
         raise Refused(422, "INVALID_REQUEST", "sheet_orientation is portrait or landscape, output_format is pdf or png")
     pages = -(-len(images) // (rows * columns))
-    colours = [hashlib.sha256(str(path).encode()).digest()[:3] for path in images]
+    colours = [hashlib.sha256(image if isinstance(image, bytes) else str(image).encode()).digest()[:3] for image in images]
     file = pdf(size, rows, columns, colours) if kind == "pdf" else png(*size, colours[0])
     return {
         "output_path": f"/sheets/{hashlib.sha256(file).hexdigest()[:24]}.{kind}",

@@ -62,10 +62,10 @@ class Handler(BaseHTTPRequestHandler):
                 return
             treat = self.server.behaviour.begin(self.command, self.path, {name.lower(): value for name, value in self.headers.items()})
             try:
-                status, media_type, answer = self.answer(body)
+                status, media_type, answer, told = self.answer(body)
                 if self.command == "HEAD":
                     answer = b""
-                extra = {"x-served-by": "image-service", "server": "image-service"}
+                extra = {"x-served-by": "image-service", "server": "image-service", **told}
                 if correlation := self.headers.get("x-correlation-id"):
                     extra["x-correlation-id"] = correlation
                 if not misbehaviour.send(self.connection, treat, status, media_type, answer, extra):
@@ -87,7 +87,7 @@ class Handler(BaseHTTPRequestHandler):
             return b"".join(pieces)
         return self.rfile.read(min(int(self.headers.get("content-length") or 0), LONGEST_BODY))
 
-    def answer(self, body: bytes) -> tuple[int, str, bytes]:
+    def answer(self, body: bytes) -> "Answer":
         segment = self.path.partition("?")[0].rstrip("/").rsplit("/", 1)[-1]
         key = self.server.api_key
         if segment == "health":
@@ -106,9 +106,8 @@ class Handler(BaseHTTPRequestHandler):
         except (KeyError, TypeError, ValueError) as error:
             return problem(422, "INVALID_REQUEST", f"a field is missing or of the wrong type: {error}")
         file = FILES.get(segment)
-        accepted = self.headers.get("accept", "*/*")
-        if file and "json" not in accepted and "*/*" not in accepted:
-            return 200, result["output"]["media_type"], base64.b64decode(result[file])
+        if file and prefers(self.headers.get("accept", "*/*"), result["output"]["media_type"]):
+            return 200, result["output"]["media_type"], base64.b64decode(result[file]), told_in_headers(result)
         return as_json(200, result)
 
     def request_of(self, body: bytes) -> dict:
@@ -120,7 +119,12 @@ class Handler(BaseHTTPRequestHandler):
             for part in message.iter_parts():
                 name = part.get_param("name", header="content-disposition")
                 content = part.get_payload(decode=True)
-                fields[name] = content if name == "image" else parsed(content.decode())
+                if part.get_filename() is None:
+                    fields[name] = parsed(content.decode())
+                elif name == "image":
+                    fields[name] = content
+                else:
+                    fields.setdefault(name, []).append(content)
             return fields
         try:
             request = json.loads(body)
@@ -140,7 +144,7 @@ class Handler(BaseHTTPRequestHandler):
             answer = behaviour.report()
         except (ValueError, misbehaviour.Refused) as error:
             status, answer = 400, {"error": str(error)}
-        misbehaviour.send(self.connection, misbehaviour.DEFAULTS, *as_json(status, answer), {})
+        misbehaviour.send(self.connection, misbehaviour.DEFAULTS, *as_json(status, answer))
 
 
 def parsed(text: str) -> object:
@@ -151,11 +155,38 @@ def parsed(text: str) -> object:
         return text
 
 
-def as_json(status: int, value: object) -> tuple[int, str, bytes]:
-    return status, "application/json", json.dumps(value).encode()
+def prefers(accept: str, media_type: str) -> bool:
+    """Whether a client would rather have the file than JSON."""
+
+    def quality(wanted: str) -> float:
+        best = 0.0
+        for item in accept.split(","):
+            pattern, *parameters = (part.strip() for part in item.split(";"))
+            if pattern in ("*/*", wanted, wanted.partition("/")[0] + "/*"):
+                best = max(best, *(float(parameter[2:]) for parameter in parameters if parameter.startswith("q=")), 0.0 if parameters else 1.0)
+        return best
+
+    return quality(media_type) > quality("application/json")
 
 
-def problem(status: int, code: str, message: str) -> tuple[int, str, bytes]:
+def told_in_headers(result: dict) -> dict[str, str]:
+    """What comes with a picture."""
+    if "crop" not in result:
+        return {}
+    crop, image = result["crop"], result["image"]
+    place = ",".join(str(crop[name]) for name in ("x", "y", "width", "height"))
+    return {"x-crop": place, "x-image-size": f"{image['width']}x{image['height']}", "x-crop-score": str(result["score"])}
+
+
+Answer = tuple[int, str, bytes, dict[str, str]]
+"""Status, media type, body, more headers."""
+
+
+def as_json(status: int, value: object) -> Answer:
+    return status, "application/json", json.dumps(value).encode(), {}
+
+
+def problem(status: int, code: str, message: str) -> Answer:
     return as_json(status, {"error": message, "error_code": code, "status_code": status})
 
 
