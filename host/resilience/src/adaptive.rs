@@ -148,6 +148,11 @@ impl AdaptiveLimit {
         self.limit.load(Ordering::Relaxed)
     }
 
+    #[cfg(test)]
+    pub(crate) fn in_flight(&self) -> u32 {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
     fn sample(&self, latency: Duration, in_flight: u32, overloaded: bool) {
         // An answer that meets another one here is not counted; there are enough.
         let mut gradient = match self.gradient.try_lock() {
@@ -186,3 +191,6 @@ impl Drop for AdaptivePermit<'_> {
         self.limit.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -122,3 +122,6 @@ fn eligible<E>(endpoint: &Endpoint<E>, ask: Ask, tried: &[Arc<Stats>], now: u64)
             }
         }
 }
+
+#[cfg(test)]
+mod tests;

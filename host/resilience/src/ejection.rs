@@ -106,3 +106,97 @@ impl Record {
         duration
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    #[test]
+    fn five_failures_in_a_row_eject_for_thirty_seconds_and_each_time_for_longer_up_to_three_hundred() {
+        let (config, record) = (EjectionConfig::default(), Record::default());
+        assert_eq!((0..5).map(|_| record.failure(&config)).collect::<Vec<_>>(), [false, false, false, false, true]);
+        let mut now = SECOND;
+        for times in 1..15 {
+            let duration = record.eject(&config, now);
+            assert_eq!(duration, Duration::from_secs((30 * times).min(300)));
+            now += nanos(duration);
+            assert_eq!(record.ejected_until(now - 1), Some(now));
+            assert!(record.take_return(now) && !record.take_return(now), "one caller hears of the return");
+        }
+    }
+
+    #[test]
+    fn a_success_between_starts_the_count_anew() {
+        let (config, record) = (EjectionConfig::default(), Record::default());
+        for _ in 0..10 {
+            assert!((0..4).all(|_| !record.failure(&config)));
+            record.success();
+        }
+    }
+
+    #[test]
+    fn faultless_time_forgets_ejections() {
+        let (config, record) = (EjectionConfig::default(), Record::default());
+        let mut now = SECOND;
+        for _ in 0..3 {
+            now += nanos(record.eject(&config, now));
+            assert!(record.take_return(now));
+        }
+        now += 65 * SECOND;
+        assert_eq!(record.eject(&config, now), Duration::from_secs(60), "two of three are forgotten after twice 30 s");
+    }
+
+    #[test]
+    fn a_tenth_of_the_endpoints_may_be_ejected_but_always_one() {
+        let config = EjectionConfig::default();
+        assert_eq!([0, 1, 2, 10, 19, 20, 100].map(|count| config.allowed(count)), [1, 1, 1, 1, 1, 2, 10]);
+        assert_eq!(EjectionConfig { max_ejected_percent: 0, ..config }.allowed(100), 0);
+        let never = EjectionConfig { consecutive_failures: 0, ..config };
+        let record = Record::default();
+        assert!((0..100).all(|_| !record.failure(&never)));
+    }
+
+    proptest! {
+        /// The model: a count in a row, a time, and a number of offences.
+        #[test]
+        fn it_follows_the_model(
+            threshold in 1u32..6, base in 1u64..50, most in 1u64..200, steps in prop::collection::vec((0u8..3, 0u64..100), 1..200),
+        ) {
+            let config = EjectionConfig {
+                consecutive_failures: threshold,
+                base: Duration::from_secs(base),
+                max: Duration::from_secs(most),
+                max_ejected_percent: 100,
+            };
+            let record = Record::default();
+            let (mut now, mut row, mut until, mut returned, mut offences) = (1u64, 0u32, 0u64, None::<u64>, 0u64);
+            for (step, seconds) in steps {
+                match step {
+                    0 => { record.success(); row = 0; }
+                    1 => {
+                        row += 1;
+                        prop_assert_eq!(record.failure(&config), row >= threshold);
+                        if row >= threshold && until == 0 {
+                            offences = offences.saturating_sub(returned.map_or(0, |at| (now - at) / (base * SECOND))) + 1;
+                            let expected = (base * offences).min(most);
+                            prop_assert_eq!(record.eject(&config, now), Duration::from_secs(expected));
+                            (row, until) = (0, now + expected * SECOND);
+                        }
+                    }
+                    _ => now += seconds * SECOND,
+                }
+                prop_assert_eq!(record.ejected_until(now), Some(until).filter(|until| *until > now));
+                let returns = until != 0 && until <= now;
+                prop_assert_eq!(record.take_return(now), returns);
+                if returns {
+                    (returned, until, row) = (Some(until), 0, 0);
+                }
+                prop_assert_eq!((record.consecutive(), u64::from(record.times())), (row, offences));
+            }
+        }
+    }
+}

@@ -107,3 +107,47 @@ where
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Duration;
+
+    use breakwater_core::{Deadline, FailureKind, Ledger};
+    use tower::{ServiceBuilder, service_fn};
+
+    use super::*;
+    use crate::observer::NoObserver;
+    use crate::pipeline::{FailureClass, PipelineConfig};
+    use crate::{EndpointSpec, Terms};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_tower_service_is_retried_at_another_endpoint_and_its_breaker_opens() {
+        let pipeline = Pipeline::new(PipelineConfig::default(), Arc::new(NoObserver));
+        let spec = |id: &str| EndpointSpec { id: id.to_owned(), weight: 1, endpoint: id.to_owned() };
+        pipeline.set_endpoints(vec![spec("a"), spec("b")]);
+        let sent = Arc::new(AtomicU32::new(0));
+        let counting = Arc::clone(&sent);
+        let one_attempt = service_fn(move |routed: Routed<String, &'static str>| {
+            counting.fetch_add(1, Ordering::Relaxed);
+            async move {
+                if routed.request == "down" || routed.attempt.endpoint == "a" {
+                    let failure = Failure::new(FailureKind::Unavailable, "test.down", "down");
+                    return Err(AttemptFailure::new(FailureClass::Connection, failure));
+                }
+                Ok(format!("{} from {}", routed.request, routed.attempt.endpoint))
+            }
+        });
+        let terms = |_: &&str| Terms::read(Deadline::after(Duration::from_secs(60)), Ledger::default());
+        let mut service = ServiceBuilder::new().layer(PipelineLayer::new(pipeline.clone(), terms)).service(one_attempt);
+        let completed = service.ready().await.unwrap().call("hello").await.unwrap();
+        assert_eq!(completed, Completed { value: "hello from b".to_owned(), attempts: 2 });
+        for _ in 0..5 {
+            assert_eq!(&*service.ready().await.unwrap().call("down").await.unwrap_err().code, "retry.exhausted");
+        }
+        let before = sent.load(Ordering::Relaxed);
+        assert_eq!(&*service.ready().await.unwrap().call("hello").await.unwrap_err().code, "breaker.open");
+        assert_eq!(sent.load(Ordering::Relaxed), before);
+    }
+}

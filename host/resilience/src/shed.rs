@@ -32,15 +32,6 @@ impl Priority {
         }
     }
 
-    /// How many calls are let through for each that the other side accepted lately. Google's SRE book takes 2; less turns away sooner.
-    const fn multiplier(self) -> f64 {
-        match self {
-            Self::Sheddable => 1.0,
-            Self::Normal => 1.0 / 0.95,
-            Self::Critical => 2.0,
-        }
-    }
-
     /// The share of a bulkhead's queue that it may fill.
     pub(crate) const fn queue(self, max_queue: usize) -> usize {
         match self {
@@ -67,10 +58,18 @@ impl Default for ShedConfig {
 }
 
 /// The share of calls to turn away: `max(0, (n − k · ok) / (n + 1))`, where `n` calls were wanted and `ok` of them accepted.
+///
+/// `k` says how many calls are let through for each that was accepted: 1/0.95 for normal calls, so that one refusal in twenty is borne, and
+/// 2 for critical ones (Google's SRE book). Of sheddable calls twice the share of normal ones goes.
 #[must_use]
 pub fn shed_probability(wanted: u32, accepted: u32, priority: Priority) -> f64 {
     let wanted = f64::from(wanted);
-    ((wanted - priority.multiplier() * f64::from(accepted)) / (wanted + 1.0)).max(0.0)
+    let share = |multiplier: f64| ((wanted - multiplier * f64::from(accepted)) / (wanted + 1.0)).max(0.0);
+    match priority {
+        Priority::Sheddable => (2.0 * share(1.0 / 0.95)).min(1.0),
+        Priority::Normal => share(1.0 / 0.95),
+        Priority::Critical => share(2.0),
+    }
 }
 
 /// Counts what is wanted and what is accepted.
@@ -126,3 +125,6 @@ impl fmt::Debug for Shedder {
 pub(crate) fn shed(message: &str) -> Failure {
     Failure::new(FailureKind::Unavailable, "load.shed", message).retry_after(Duration::from_secs(1))
 }
+
+#[cfg(test)]
+mod tests;

@@ -137,7 +137,7 @@ impl<'a, E: Clone> Course<'a, E> {
                 Ok(value) => return End::Success(value),
                 Err(failure) => failure,
             };
-            if !self.may_repeat(&failure) {
+            if !may_repeat(self.terms, &failure) {
                 return End::Final(failure);
             }
             let (extra, wait) = match self.next(&failure) {
@@ -160,6 +160,10 @@ impl<'a, E: Clone> Course<'a, E> {
     }
 
     fn begin(&mut self, is_hedge: bool) -> Result<Running<'a, E>, Failure> {
+        // Once all have been tried, any but the last one will do.
+        if self.tried.len() > 1 && !self.can_go_elsewhere() {
+            self.tried.drain(..self.tried.len() - 1);
+        }
         let running = self.shared.begin(self.terms, &self.tried, self.attempts + 1, is_hedge)?;
         self.attempts += 1;
         Ok(running)
@@ -265,16 +269,6 @@ impl<'a, E: Clone> Course<'a, E> {
         Some(hedge)
     }
 
-    /// Whether a failure may be followed by another attempt at all.
-    fn may_repeat(&self, failure: &AttemptFailure) -> bool {
-        match failure.class {
-            FailureClass::Client | FailureClass::Cancelled => false,
-            // Nothing was sent, unless an earlier attempt was.
-            FailureClass::Connection if self.effect == Effect::None && failure.failure.effect == Effect::None => true,
-            FailureClass::Connection | FailureClass::Timeout | FailureClass::ServerError | FailureClass::Throttled => self.terms.repeatable,
-        }
-    }
-
     /// Pays for the next attempt and says how long to wait before it.
     fn next(&mut self, failure: &AttemptFailure) -> Result<(Extra<'a, E>, Duration), Exhaustion> {
         let policy = self.shared.config.retry.of(self.terms.effect);
@@ -333,6 +327,16 @@ impl<T> End<T> {
                 class => Verdict::Failed(class),
             },
         }
+    }
+}
+
+/// Whether a failure may be followed by another attempt at all.
+fn may_repeat(terms: &Terms, failure: &AttemptFailure) -> bool {
+    match failure.class {
+        FailureClass::Client | FailureClass::Cancelled => false,
+        // Nothing was sent.
+        FailureClass::Connection if failure.failure.effect == Effect::None => true,
+        FailureClass::Connection | FailureClass::Timeout | FailureClass::ServerError | FailureClass::Throttled => terms.repeatable,
     }
 }
 

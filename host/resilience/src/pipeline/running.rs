@@ -160,7 +160,7 @@ impl<E: Clone> Running<'_, E> {
 
     fn took(&self, elapsed: Duration) {
         self.stats().latency.record(elapsed);
-        self.stats().ewma.record(elapsed, self.shared.clock.now());
+        self.stats().ewma.record(elapsed, self.shared.clock.at(self.started + elapsed));
     }
 
     fn answered(&self, elapsed: Duration) {
