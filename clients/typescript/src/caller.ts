@@ -5,17 +5,31 @@ import { PythonServiceError, errorOf } from './errors.js';
 import { type Answer, ConnectionPool } from './pool.js';
 import { isRetryable, retryDelayOf } from './retry.js';
 
+/** A document or photograph beside the JSON. */
+export interface Attachment {
+  /** Such as `image/jpeg`. */
+  media_type: string;
+  /** The content in base64. */
+  data: string;
+}
+
 /** What an operation answered, and where the answer came from. */
 export interface OperationAnswer<T> {
   output: T;
+  /** In the order in which the output refers to them. */
+  attachments?: Attachment[];
   /** Such as `plugin:adapter-talent@0.1.0`, `cache:…` or `host:center`. */
   served_by: string;
   /** Whether somebody else than the first choice answered. */
   degraded: boolean;
+  /** What failed before. */
+  degraded_reasons?: { provider: string; code: string; [more: string]: unknown }[];
   /** Of a degraded answer: which of the ways to answer worse. */
   level?: string | null;
-  /** How often a service was asked. */
+  /** How many providers were asked. */
   attempts: number;
+  /** How many requests were sent to services behind Breakwater, retries included. */
+  upstream_attempts?: number;
   /** Of a cached answer: its age in milliseconds. */
   cached_age_ms?: number | null;
   correlation_id: string;
@@ -27,7 +41,20 @@ export interface CallOptions {
   correlationId?: string;
   /** The same for every try at one effect; made up when absent. */
   idempotencyKey?: string;
+  /** The user or service on whose behalf the call is made: what shares of flags are stable by. */
+  subject?: string;
+  /** The organisation it belongs to. */
+  tenant?: string;
+  /** What rules of flags may ask about, such as `plan`. */
+  attributes?: Record<string, string>;
+  /** Passed on with the call and never interpreted, such as `project_id`. */
+  labels?: Record<string, string>;
+  /** Documents and photographs, in the order in which the input refers to them. */
+  attachments?: Attachment[];
 }
+
+/** Milliseconds kept of an attempt's time for the way of the answer, so that Breakwater still has the time to degrade. */
+const RESERVE_MS = 250;
 
 /** Calls routes of Breakwater, repeating what fails. */
 export class Caller {
@@ -42,7 +69,11 @@ export class Caller {
 
   /** `POST /v1/operations/{name}`. */
   operation<T>(name: string, input: unknown, options: CallOptions = {}): Promise<OperationAnswer<T>> {
-    return this.request('POST', `/v1/operations/${encodeURIComponent(name)}`, { input }, options);
+    const { subject, tenant, attributes, labels, attachments } = options;
+    const reserve = Math.min(RESERVE_MS, Math.ceil(this.config.timeout / 20));
+    // JSON leaves out what is undefined.
+    const body = { input, subject, tenant, attributes, labels, attachments, timeout_ms: Math.max(1, this.config.timeout - reserve) };
+    return this.request('POST', `/v1/operations/${encodeURIComponent(name)}`, body, options);
   }
 
   /**

@@ -1,3 +1,5 @@
+import type { Attachment } from './caller.js';
+
 /** Width to height, each 1 to 10000. */
 export interface AspectRatio {
   width: number;
@@ -26,7 +28,7 @@ export interface Detection {
   landmarks?: { x: number; y: number }[];
 }
 
-/** The picture: a path below Breakwater's media root, or bytes. */
+/** The picture: a path below Breakwater's media root, or bytes. Bytes travel as attachment. */
 export interface ImageSource {
   image_path?: string;
   /** Base64, also as a `data:` URL. */
@@ -59,8 +61,12 @@ export interface CropRequest extends ImageSource {
 export interface CropResponse {
   /** Where it was cut. */
   crop: Box;
-  /** Path of the result below the media root. */
-  output_path?: string | null;
+  /** Path of the result below the media root; of pictures named by path. */
+  output_path?: string;
+  /** The result itself; of pictures given as bytes. */
+  image_base64?: string;
+  /** Size and format of the result. */
+  output?: { width: number; height: number; format?: string; media_type?: string; bytes?: number };
   score?: number;
   [more: string]: unknown;
 }
@@ -92,6 +98,22 @@ export interface SheetRequest {
 }
 
 export interface SheetResponse {
-  output_path?: string | null;
+  /** Path of the sheet below the media root. */
+  output_path?: string;
+  /** The sheet itself, when it has no path. */
+  file_base64?: string;
   [more: string]: unknown;
+}
+
+/** Leading characters of the base64 of each format that is recognised. */
+const FORMATS = { '/9j/': 'image/jpeg', iVBORw: 'image/png', R0lGOD: 'image/gif', UklGR: 'image/webp' };
+
+/** A request whose bytes, if it has some, are an attachment as operations want them. */
+export function withAttachment<T extends ImageSource>(request: T): { input: Omit<T, 'image_base64'>; attachments?: Attachment[] } {
+  const { image_base64: text, ...input } = request;
+  if (text === undefined) return { input };
+  const [, declared, content] = /^data:([^;,]+)[^,]*,(.*)$/s.exec(text) ?? [];
+  const data = content ?? text;
+  const known = Object.entries(FORMATS).find(([start]) => data.startsWith(start));
+  return { input, attachments: [{ media_type: declared ?? known?.[1] ?? 'application/octet-stream', data }] };
 }

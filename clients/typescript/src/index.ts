@@ -1,4 +1,4 @@
-export type { CallOptions, OperationAnswer } from './caller.js';
+export type { Attachment, CallOptions, OperationAnswer } from './caller.js';
 export { DEFAULT_CONFIG, ENVIRONMENT, type LogEvent, type PythonServiceConfig } from './config.js';
 export { PythonServiceConnectionError, PythonServiceError, PythonServiceTimeoutError } from './errors.js';
 export type { HealthStatus } from './health.js';

@@ -1,15 +1,16 @@
 import { type CallOptions, Caller, type OperationAnswer } from './caller.js';
 import { type PythonServiceConfig, resolveConfig } from './config.js';
 import { HealthMonitor, type HealthStatus } from './health.js';
-import type {
-  BatchRequest,
-  BatchResponse,
-  CropRequest,
-  CropResponse,
-  DetectionRequest,
-  DetectionResponse,
-  SheetRequest,
-  SheetResponse,
+import {
+  type BatchRequest,
+  type BatchResponse,
+  type CropRequest,
+  type CropResponse,
+  type DetectionRequest,
+  type DetectionResponse,
+  type SheetRequest,
+  type SheetResponse,
+  withAttachment,
 } from './images.js';
 
 /** Looks for things in pictures, cuts them and puts them on sheets. */
@@ -35,12 +36,16 @@ export class PythonServiceClient {
 
   /** Finds faces, people and things. The answer may be given to `cropImage` as it is. */
   async detectObjects(request: DetectionRequest, options?: CallOptions): Promise<DetectionResponse> {
-    return (await this.call<DetectionResponse>('detect-objects', request, options)).output;
+    const { input, ...attachments } = withAttachment(request);
+    return (await this.call<DetectionResponse>('detect-objects', input, { ...options, ...attachments })).output;
   }
 
-  /** Cuts a picture to a ratio. */
+  /** Cuts a picture to a ratio. The result comes the way the picture went: as a path, or as bytes. */
   async cropImage(request: CropRequest, options?: CallOptions): Promise<CropResponse> {
-    return (await this.call<CropResponse>('crop-image', request, options)).output;
+    const { input, ...attachments } = withAttachment(request);
+    const answer = await this.call<CropResponse>('crop-image', input, { ...options, ...attachments });
+    const data = answer.attachments?.[0]?.data;
+    return data === undefined ? answer.output : { ...answer.output, image_base64: data };
   }
 
   /** Does the same to many pictures. */
@@ -50,7 +55,9 @@ export class PythonServiceClient {
 
   /** Puts pictures on sheets. */
   async composeSheet(request: SheetRequest, options?: CallOptions): Promise<SheetResponse> {
-    return (await this.call<SheetResponse>('compose-sheet', request, options)).output;
+    const answer = await this.call<SheetResponse>('compose-sheet', request, options);
+    const data = answer.attachments?.[0]?.data;
+    return data === undefined ? answer.output : { ...answer.output, file_base64: data };
   }
 
   /**

@@ -210,7 +210,7 @@ describe('API methods', () => {
     fake.handler = () => answer(detections);
     const input = { ...FIND, confidence_threshold: 0.7 };
     assert.deepEqual(await connect().detectObjects(input), detections);
-    assert.deepEqual([fake.calls[0]?.method, fake.calls[0]?.path, fake.calls[0]?.body], ['POST', '/v1/operations/detect-objects', { input }]);
+    assert.deepEqual([fake.calls[0]?.method, fake.calls[0]?.path, fake.calls[0]?.body], ['POST', '/v1/operations/detect-objects', { input, timeout_ms: 29_750 }]);
   });
 
   it('crops an image by detections', async () => {
@@ -219,7 +219,7 @@ describe('API methods', () => {
     const found = await client.detectObjects(FIND);
     const input = { image_path: '/uploads/image.jpg', target_aspect_ratio: { width: 4, height: 6 }, detection_results: found, crop_strategy: 'center_faces' };
     assert.deepEqual(await client.cropImage(input), crop);
-    assert.deepEqual([fake.calls[1]?.path, fake.calls[1]?.body], ['/v1/operations/crop-image', { input }]);
+    assert.deepEqual([fake.calls[1]?.path, fake.calls[1]?.body], ['/v1/operations/crop-image', { input, timeout_ms: 29_750 }]);
   });
 
   it('processes a batch', async () => {
@@ -227,7 +227,7 @@ describe('API methods', () => {
     const processing_options = { target_aspect_ratio: { width: 4, height: 6 }, crop_strategy: 'center', detection_types: ['face' as const] };
     const input = { images: ['/path/to/image1.jpg', '/path/to/image2.jpg'], processing_options };
     assert.equal((await connect().processBatch(input)).results.length, 2);
-    assert.deepEqual([fake.calls[0]?.path, fake.calls[0]?.body], ['/v1/operations/process-batch', { input }]);
+    assert.deepEqual([fake.calls[0]?.path, fake.calls[0]?.body], ['/v1/operations/process-batch', { input, timeout_ms: 29_750 }]);
   });
 
   it('composes a sheet', async () => {
@@ -239,7 +239,25 @@ describe('API methods', () => {
       output_format: 'pdf',
     };
     assert.deepEqual(await connect().composeSheet(input), { output_path: '/sheets/a.pdf' });
-    assert.deepEqual([fake.calls[0]?.path, fake.calls[0]?.body], ['/v1/operations/compose-sheet', { input }]);
+    assert.deepEqual([fake.calls[0]?.path, fake.calls[0]?.body], ['/v1/operations/compose-sheet', { input, timeout_ms: 29_750 }]);
+  });
+
+  it('sends bytes as attachment, and gives the result back as bytes', async () => {
+    fake.handler = () => answer(crop, { attachments: [{ media_type: 'image/png', data: 'iVBORw0K' }] });
+    const client = connect({ timeout: 1000 });
+    const input = { target_aspect_ratio: '4:6' };
+    for (const image_base64 of ['/9j/4AAQ', 'data:image/jpeg;base64,/9j/4AAQ']) {
+      assert.deepEqual(await client.cropImage({ ...input, image_base64 }), { ...crop, image_base64: 'iVBORw0K' });
+      assert.deepEqual(fake.calls.at(-1)?.body, { input, attachments: [{ media_type: 'image/jpeg', data: '/9j/4AAQ' }], timeout_ms: 950 });
+    }
+    await client.detectObjects({ image_base64: 'AAAA' });
+    assert.deepEqual(fake.calls.at(-1)?.body, { input: {}, attachments: [{ media_type: 'application/octet-stream', data: 'AAAA' }], timeout_ms: 950 });
+  });
+
+  it('says on whose behalf a call is made', async () => {
+    const about = { subject: 'user-1', tenant: 'acme', attributes: { plan: 'pro' }, labels: { project_id: '7' } };
+    await connect().detectObjects(FIND, about);
+    assert.deepEqual(fake.calls[0]?.body, { input: FIND, ...about, timeout_ms: 29_750 });
   });
 
   it('tells where an answer came from to those who ask', async () => {
