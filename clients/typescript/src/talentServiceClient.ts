@@ -17,9 +17,15 @@ export interface JobMatch {
   [more: string]: unknown;
 }
 
-/** State of one service behind Breakwater, as `GET /v1/upstreams` gives it. */
+/** State of one service behind Breakwater. */
 export interface UpstreamStatus {
   name: string;
+  state: 'up' | 'degraded' | 'down' | 'isolated';
+  /** Whether an endpoint is well, as health checks and heartbeats say. */
+  healthy: boolean;
+  breaker: 'closed' | 'open' | 'half-open' | 'forced-open' | 'forced-closed';
+  /** Calls that failed in a row. */
+  consecutive_failures: number;
   [more: string]: unknown;
 }
 
@@ -29,15 +35,34 @@ export interface ServiceStatus {
   upstreams: UpstreamStatus[];
 }
 
+/** How connecting to the services went. */
+export interface WarmUp {
+  /** Whether every endpoint of every service answered as it should. */
+  ok: boolean;
+  upstreams: { name: string; ok: boolean; [more: string]: unknown }[];
+}
+
 /** A feature flag. */
 export interface FeatureFlag {
+  /** Off means off for everybody. */
   enabled: boolean;
-  /** Share of subjects it is on for, 0 to 100. */
+  /** Share of subjects that no rule decides about, 0 to 100; 100 when absent. */
   rollout?: number;
+  /** Asked in order; the first that matches decides. */
+  rules?: unknown[];
+  description?: string;
   [more: string]: unknown;
 }
 
-export type BreakerCommand = 'reset' | 'open' | 'close';
+/** For whom a flag is evaluated. */
+export interface FlagCaller {
+  subject?: string;
+  tenant?: string;
+  attributes?: Record<string, string>;
+}
+
+/** `open` and `close` hold a breaker until it is reset. */
+export type BreakerAction = 'reset' | 'open' | 'close';
 
 /** Résumés, matching jobs and analytics by an AI service, with basic answers when it fails. */
 export class TalentServiceClient {
@@ -73,33 +98,38 @@ export class TalentServiceClient {
     return { ready, upstreams: await this.#upstreams() };
   }
 
-  /** Closes the breaker of one upstream, or of all, and forgets what it counted. */
+  /** Begins anew with one service, or with all: closes its breaker, forgets what it counted, and checks every endpoint. */
   async resetCircuitBreakers(upstream?: string): Promise<void> {
     const names = upstream === undefined ? (await this.#upstreams()).map((status) => status.name) : [upstream];
-    for (const name of names) await this.setCircuitBreaker(name, 'reset');
+    for (const name of names) await this.#caller.request('POST', `/v1/upstreams/${encodeURIComponent(name)}/reset`);
   }
 
-  /** Tells a breaker what to do: `open` and `close` hold it, `reset` lets it go by what it sees. */
-  setCircuitBreaker(upstream: string, command: BreakerCommand): Promise<UpstreamStatus> {
-    return this.#caller.request('POST', `/v1/upstreams/${encodeURIComponent(upstream)}/breaker`, { command });
+  /** Holds a breaker open or closed, or lets it go. */
+  setCircuitBreaker(upstream: string, action: BreakerAction): Promise<UpstreamStatus> {
+    return this.#caller.request('POST', `/v1/upstreams/${encodeURIComponent(upstream)}/breaker`, { action });
   }
 
-  /** Whether the flag is on for all who have it by its share: the flag itself, not a decision about one subject. */
-  async isFeatureEnabled(flag: string): Promise<boolean> {
-    return (await this.getFeatureFlag(flag)).enabled;
+  /** Whether the flag is on for somebody. A flag that does not exist is an error. */
+  async isFeatureEnabled(flag: string, caller: FlagCaller = {}): Promise<boolean> {
+    const query = new URLSearchParams();
+    if (caller.subject !== undefined) query.set('subject', caller.subject);
+    if (caller.tenant !== undefined) query.set('tenant', caller.tenant);
+    if (caller.attributes !== undefined) query.set('attributes', JSON.stringify(caller.attributes));
+    const path = `/v1/flags/${encodeURIComponent(flag)}/evaluate${query.size > 0 ? `?${query.toString()}` : ''}`;
+    return (await this.#caller.request<{ enabled: boolean }>('GET', path)).enabled;
   }
 
   getFeatureFlag(flag: string): Promise<FeatureFlag> {
     return this.#caller.request('GET', `/v1/flags/${encodeURIComponent(flag)}`);
   }
 
-  /** Sets the flag for all processes on one store. */
+  /** Stores the flag in the place of what it was, for all processes on one store. */
   updateFeatureFlag(flag: string, value: FeatureFlag): Promise<FeatureFlag> {
     return this.#caller.request('PUT', `/v1/flags/${encodeURIComponent(flag)}`, value);
   }
 
-  /** Connects to the services ahead of the first call, and says how that went. */
-  warmUpService(): Promise<Document> {
+  /** Connects to the services ahead of the first call. A service that does not answer is no error, but `ok` is false. */
+  warmUpService(): Promise<WarmUp> {
     return this.#caller.request('POST', '/v1/warm-up', {});
   }
 

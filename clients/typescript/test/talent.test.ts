@@ -25,21 +25,26 @@ class Chain {
     if (route === 'GET /readyz') return { status: 200, body: { status: 'ready' } };
     if (route === 'GET /v1/upstreams') return { status: 200, body: { upstreams: [this.#status()] } };
     if (route === `POST /v1/upstreams/${UPSTREAM}/breaker`) {
-      this.#breaker = { reset: 'closed', open: 'forced-open', close: 'forced-closed' }[(seen.body as { command: string }).command] ?? '?';
+      this.#breaker = { reset: 'closed', open: 'forced-open', close: 'forced-closed' }[(seen.body as { action: string }).action] ?? '?';
+      return { status: 200, body: this.#status() };
+    }
+    if (route === `POST /v1/upstreams/${UPSTREAM}/reset`) {
+      this.#breaker = 'closed';
       return { status: 200, body: this.#status() };
     }
     if (route === `GET /v1/flags/${FLAG}`) return { status: 200, body: this.#flag };
+    if (route.startsWith(`GET /v1/flags/${FLAG}/evaluate`)) return { status: 200, body: { name: FLAG, enabled: this.#flag['enabled'], reason: 'rollout' } };
     if (route === `PUT /v1/flags/${FLAG}`) {
-      this.#flag = { ...this.#flag, ...(seen.body as object) };
+      this.#flag = { rollout: 100, rules: [], ...(seen.body as object) };
       return { status: 200, body: this.#flag };
     }
-    if (route === 'POST /v1/warm-up') return { status: 200, body: { upstreams: [{ name: UPSTREAM, healthy: !this.broken }] } };
+    if (route === 'POST /v1/warm-up') return { status: 200, body: { ok: !this.broken, upstreams: [{ name: UPSTREAM, ok: !this.broken }] } };
     const operation = /^POST \/v1\/operations\/(.+)$/.exec(route)?.[1];
     return operation === undefined ? problem(404, 'http.not-found') : this.#operation(operation, seen);
   }
 
-  #status(): { name: string; breaker: { state: string } } {
-    return { name: UPSTREAM, breaker: { state: this.#breaker } };
+  #status(): object {
+    return { name: UPSTREAM, state: 'up', healthy: true, breaker: this.#breaker, consecutive_failures: 0 };
   }
 
   #operation(operation: string, seen: Seen): Reply {
