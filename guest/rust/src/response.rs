@@ -70,9 +70,9 @@ impl Response {
                 kept = blob.bytes(MAX_JSON)?;
                 &kept
             }
-            Body::Form(_) => return Err(unusable("the answer is a form, which no service sends")),
+            Body::Form(_) => return Err(Failure::response_invalid("it is a form, which no service sends")),
         };
-        json::read(bytes).map_err(|what| unusable(&format!("the answer of the service cannot be used: {what}")))
+        json::read(bytes).map_err(|what| Failure::response_invalid(&what))
     }
 
     /// The content as a blob.
@@ -84,14 +84,9 @@ impl Response {
         match self.body {
             Body::Blob(blob) => Ok(blob),
             Body::Bytes(bytes) if !bytes.is_empty() => Ok(Blob::new(&media_type, bytes)),
-            _ => Err(unusable("the answer of the service is empty")),
+            _ => Err(Failure::response_invalid("it is empty")),
         }
     }
-}
-
-/// An answer that came, and says something else than it should.
-fn unusable(message: &str) -> Failure {
-    Failure::new(FailureKind::Rejected, "upstream.response-invalid", message).with_effect(EffectState::Unknown)
 }
 
 impl From<upstream::Response> for Response {
