@@ -73,6 +73,21 @@ describe('Python service client, against Breakwater', { skip }, () => {
     assert.deepEqual(attempts, [1]);
   });
 
+  it('serves the integration example', async () => {
+    const call = async (imagePath: string): Promise<Response> =>
+      fetch(`${BREAKWATER_URL}/api/process-image`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ imagePath, aspectRatio: target_aspect_ratio }),
+      });
+    const answer = await call(source.image_path);
+    const { success, result, detections } = (await answer.json()) as { success: boolean; result: object; detections: unknown };
+    assert.deepEqual([answer.status, success, typeof result, typeof detections], [200, true, 'object', 'object']);
+    const refusal = await call('/uploads/no-such-image.jpg');
+    const { error } = (await refusal.json()) as { error: string };
+    assert.deepEqual([refusal.ok, typeof error], [false, 'string']);
+  });
+
   it('is healthy', async () => {
     const health = await client().checkHealth();
     assert.deepEqual([health.healthy, client().getHealthStatus()], [true, true], health.status);
