@@ -36,15 +36,24 @@ function profileOf(input) {
   return object(input.user_profile ?? input.userProfile ?? input.profile, 'user_profile');
 }
 
+/** Jobs that the service knows by itself. */
+const KNOWN_JOBS = [
+  { id: 'known-1', title: 'Analyst', requiredSkills: ['analysis', 'statistics'] },
+  { id: 'known-2', title: 'Platform Engineer', requiredSkills: ['rust', 'linux'] },
+  { id: 'known-3', title: 'Editor', requiredSkills: ['writing'] },
+];
+
+const skillsOf = (job) => words(job.requiredSkills ?? job.required_skills ?? job.skills ?? job.requirements);
+
 const words = (value) => (Array.isArray(value) ? value : []).map((skill) => String(skill?.name ?? skill).toLowerCase());
 
-/** `{user_profile, job_posting?}` → `{resume, model, confidence}`. */
+/** `{user_profile, job_posting?}` (or in camel case, as all names here) → `{resume, model, confidence}`. */
 export function generateResume(input) {
   const profile = profileOf(input);
   const posting = input.job_posting ?? input.jobPosting ?? {};
   const name = profile.name ?? [profile.first_name, profile.last_name].filter(Boolean).join(' ');
   if (!name) throw new Refused('user_profile.name is needed');
-  const wanted = new Set(words(posting.required_skills ?? posting.skills ?? posting.requirements));
+  const wanted = new Set(skillsOf(posting));
   const skills = words(profile.skills).sort((a, b) => Number(wanted.has(b)) - Number(wanted.has(a)) || a.localeCompare(b));
   const title = posting.title ?? profile.title ?? 'Professional';
   const experience = (profile.experience ?? []).map((place) => ({
@@ -69,14 +78,14 @@ export function generateResume(input) {
   };
 }
 
-/** `{user_profile, jobs, limit?}` → `{matches}`, best first. */
+/** `{user_profile, job_postings?, limit?, min_score?}` → `{matches}`, best first. */
 export function findMatchingJobs(input) {
   const profile = profileOf(input);
-  const jobs = list(input.jobs ?? input.job_postings ?? input.jobPostings, 'jobs');
+  const jobs = list(input.jobPostings ?? input.job_postings ?? input.jobs ?? KNOWN_JOBS, 'job_postings');
   const own = new Set(words(profile.skills));
   const matches = jobs.map((job, index) => {
-    const id = String(object(job, `jobs[${index}]`).id ?? index);
-    const wanted = words(job.required_skills ?? job.skills ?? job.requirements);
+    const id = String(object(job, `job_postings[${index}]`).id ?? index);
+    const wanted = skillsOf(job);
     const matched = wanted.filter((skill) => own.has(skill));
     const missing = wanted.filter((skill) => !own.has(skill));
     const base = wanted.length > 0 ? matched.length / wanted.length : 0.5;
@@ -84,7 +93,8 @@ export function findMatchingJobs(input) {
     return { job_id: id, title: job.title ?? '', score, matched_skills: matched, missing_skills: missing };
   });
   matches.sort((a, b) => b.score - a.score || a.job_id.localeCompare(b.job_id));
-  return { matches: matches.slice(0, input.limit ?? 10), total: jobs.length, model: MODEL };
+  const good = matches.filter((match) => match.score >= (input.minScore ?? input.min_score ?? 0));
+  return { matches: good.slice(0, input.limit ?? 10), total: jobs.length, model: MODEL };
 }
 
 /** `{applications}` or `{events}` → counts, rates and a forecast. */

@@ -11,10 +11,25 @@ export type ServiceResult<T> =
   | { success: false; error: PythonServiceError };
 
 export interface JobMatch {
-  job_id: string;
+  jobId: string;
   /** 0 to 1. */
   score: number;
   [more: string]: unknown;
+}
+
+export interface JobMatches {
+  /** Best first. */
+  matches: JobMatch[];
+  /** How many jobs were looked at. */
+  total: number;
+  [more: string]: unknown;
+}
+
+export interface MatchOptions extends CallOptions {
+  /** The most matches given; 10 when absent. */
+  limit?: number;
+  /** The least score given, 0 to 1; 0 when absent. */
+  minScore?: number;
 }
 
 /** State of one service behind Breakwater. */
@@ -73,15 +88,15 @@ export class TalentServiceClient {
     this.#caller = new Caller(resolveConfig(options));
   }
 
-  /** A résumé for a posting. Degraded: from a template. */
+  /** A résumé, for a posting if there is one. Degraded: from a template. */
   generateResume(userProfile: Document, jobPosting?: Document, options?: CallOptions): Promise<ServiceResult<Document>> {
-    const input = jobPosting === undefined ? { user_profile: userProfile } : { user_profile: userProfile, job_posting: jobPosting };
-    return this.#result('generate-resume', input, options);
+    return this.#result('generate-resume', { userProfile, jobPosting }, options);
   }
 
-  /** The jobs that fit, best first. Degraded: by rules. */
-  findMatchingJobs(userProfile: Document, jobs: Document[], options?: CallOptions): Promise<ServiceResult<{ matches: JobMatch[]; [more: string]: unknown }>> {
-    return this.#result('find-matching-jobs', { user_profile: userProfile, jobs }, options);
+  /** The jobs that fit, best first, among those given or those that the service knows. Degraded: by rules. */
+  findMatchingJobs(userProfile: Document, jobPostings?: Document[], options?: MatchOptions): Promise<ServiceResult<JobMatches>> {
+    const { limit, minScore, ...rest } = options ?? {};
+    return this.#result('find-matching-jobs', { userProfile, jobPostings, limit, minScore }, rest);
   }
 
   /** Figures about applications. Degraded: counted from the input. */

@@ -8,8 +8,8 @@ const UPSTREAM = 'talent-service';
 const FLAG = 'ai-document-generation';
 
 interface Input {
-  user_profile?: { name?: unknown };
-  jobs?: unknown;
+  userProfile?: { name?: unknown };
+  jobPostings?: unknown;
   applications?: unknown[];
 }
 
@@ -65,13 +65,13 @@ class Chain {
 }
 
 function violation(operation: string, input: Input): string | undefined {
-  if (operation !== 'calculate-analytics' && typeof input.user_profile?.name !== 'string') return '/user_profile/name';
-  return operation === 'find-matching-jobs' && !Array.isArray(input.jobs) ? '/jobs' : undefined;
+  if (operation !== 'calculate-analytics' && typeof input.userProfile?.name !== 'string') return '/userProfile/name';
+  return operation === 'find-matching-jobs' && !Array.isArray(input.jobPostings) ? '/jobPostings' : undefined;
 }
 
 function outputOf(operation: string, input: Input): object {
-  if (operation === 'generate-resume') return { resume: { name: input.user_profile?.name } };
-  if (operation === 'find-matching-jobs') return { matches: [{ job_id: 'j-1', score: 0.5 }, { job_id: 'j-2', score: 0 }] };
+  if (operation === 'generate-resume') return { resume: { name: input.userProfile?.name } };
+  if (operation === 'find-matching-jobs') return { matches: [{ jobId: 'j-1', score: 0.5 }, { jobId: 'j-2', score: 0 }] };
   return { metrics: { total: input.applications?.length } };
 }
 

@@ -21,10 +21,10 @@ export interface Target {
   stop(): Promise<void>;
 }
 
-const POSTING = { id: 'j-1', title: 'Engine Programmer', company: 'Babbage & Co', skills: ['analysis', 'punch cards'] };
+const POSTING = { id: 'j-1', title: 'Engine Programmer', company: 'Babbage & Co', requiredSkills: ['analysis', 'punch cards'] };
 const JOBS = [
-  { id: 'j-2', title: 'Poet', skills: ['verse'] },
-  { id: 'j-1', title: 'Engine Programmer', skills: ['analysis', 'punch cards'] },
+  { id: 'j-2', title: 'Poet', requiredSkills: ['verse'] },
+  { id: 'j-1', title: 'Engine Programmer', requiredSkills: ['analysis', 'punch cards'] },
 ];
 const APPLICATIONS = ['applied', 'applied', 'interview', 'offer'];
 
@@ -116,14 +116,14 @@ export function describeTalent(title: string, start: () => Promise<Target>): voi
     describe('findMatchingJobs', () => {
       it('ranks the jobs by the service', async () => {
         const { matches } = served(await client.findMatchingJobs(person(), JOBS));
-        assert.deepEqual(matches.map((match) => match.job_id), ['j-1', 'j-2']);
+        assert.deepEqual(matches.map((match) => match.jobId), ['j-1', 'j-2']);
         assert.ok(matches.every((match) => match.score >= 0 && match.score <= 1));
       });
 
       it('ranks them by rules when the service fails', async () => {
         await target.breakService();
         const { matches } = degraded(await client.findMatchingJobs(person(), JOBS));
-        assert.equal(matches[0]?.job_id, 'j-1');
+        assert.equal(matches[0]?.jobId, 'j-1');
       });
 
       it('refuses a list that is none', async () => {
