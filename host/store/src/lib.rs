@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod flags;
 mod plugins;
 mod sqlite;
 

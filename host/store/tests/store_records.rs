@@ -11,6 +11,10 @@
 
 #[path = "../../plugins/tests/conformance/records.rs"]
 mod catalogue_records;
+#[path = "../../flags/tests/conformance/records.rs"]
+mod flag_records;
+#[path = "records/flags.rs"]
+mod flags;
 
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
