@@ -153,14 +153,14 @@ impl AdaptiveLimit {
         self.in_flight.load(Ordering::Relaxed)
     }
 
-    fn sample(&self, latency: Duration, in_flight: u32, overloaded: bool) {
+    fn sample(&self, latency: Duration, in_flight: u32, overloaded: bool, now: Instant) {
         // An answer that meets another one here is not counted; there are enough.
         let mut gradient = match self.gradient.try_lock() {
             Ok(gradient) => gradient,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => return,
         };
-        if gradient.sample(latency, in_flight, overloaded, Instant::now()) {
+        if gradient.sample(latency, in_flight, overloaded, now) {
             self.limit.store(gradient.limit as u32, Ordering::Relaxed);
         }
     }
@@ -181,8 +181,8 @@ pub(crate) struct AdaptivePermit<'a> {
 
 impl AdaptivePermit<'_> {
     /// The other side took so long, and whether it showed that it has too much to do.
-    pub(crate) fn sample(&self, latency: Duration, overloaded: bool) {
-        self.limit.sample(latency, self.in_flight, overloaded);
+    pub(crate) fn sample(&self, latency: Duration, overloaded: bool, now: Instant) {
+        self.limit.sample(latency, self.in_flight, overloaded, now);
     }
 }
 

@@ -159,10 +159,15 @@ impl Breaker {
     /// # Errors
     /// [`Rejected`] while the breaker refuses calls.
     pub fn try_acquire(&self) -> Result<Permit, Rejected> {
+        self.try_acquire_at(Instant::now)
+    }
+
+    /// As [`Self::try_acquire`]; the clock is read only if it matters, which it does not while the breaker is closed.
+    pub(crate) fn try_acquire_at(&self, now: impl Fn() -> Instant) -> Result<Permit, Rejected> {
         let gate = self.shared.gate();
-        let sequence = if gate.passes() { gate.sequence() } else { self.shared.step(|machine| machine.admit(Instant::now()))? };
+        let sequence = if gate.passes() { gate.sequence() } else { self.shared.step(|machine| machine.admit(now()))? };
         // Only who looks for slow calls needs the clock.
-        let started = self.shared.slower_than.map(|_| Instant::now());
+        let started = self.shared.slower_than.map(|_| now());
         Ok(Permit { shared: Arc::clone(&self.shared), sequence, started, reported: false })
     }
 
@@ -212,8 +217,12 @@ pub struct Permit {
 impl Permit {
     /// The work begins now: what came before, such as waiting for a place, does not make the call slow.
     pub fn restart(&mut self) {
+        self.restart_at(Instant::now);
+    }
+
+    pub(crate) fn restart_at(&mut self, now: impl FnOnce() -> Instant) {
         if let Some(started) = &mut self.started {
-            *started = Instant::now();
+            *started = now();
         }
     }
 
@@ -227,24 +236,28 @@ impl Permit {
 
     /// The protected part did its work.
     pub fn success(self) {
-        self.report(Verdict::Success);
+        self.success_at(Instant::now);
     }
 
     /// The protected part failed.
     pub fn failure(self) {
-        self.report(Verdict::Failure);
+        self.failure_at(Instant::now);
     }
 
     /// The call says nothing about the protected part: cancelled, or wrong by the caller's fault.
     pub fn ignore(self) {
-        self.report(Verdict::Ignored);
+        drop(self);
     }
 
-    fn report(mut self, verdict: Verdict) {
-        self.finish(verdict);
+    pub(crate) fn success_at(mut self, now: impl Fn() -> Instant) {
+        self.finish(Verdict::Success, now);
     }
 
-    fn finish(&mut self, verdict: Verdict) {
+    pub(crate) fn failure_at(mut self, now: impl Fn() -> Instant) {
+        self.finish(Verdict::Failure, now);
+    }
+
+    fn finish(&mut self, verdict: Verdict, now: impl Fn() -> Instant) {
         if std::mem::replace(&mut self.reported, true) {
             return;
         }
@@ -256,15 +269,15 @@ impl Permit {
         };
         // An outcome from before the last change counts for nothing either.
         if counts && gate.sequence() == self.sequence {
-            let slow = self.started.zip(self.shared.slower_than).is_some_and(|(started, limit)| started.elapsed() > limit);
-            self.shared.step(|machine| machine.finish(self.sequence, verdict, slow, Instant::now));
+            let slow = self.started.zip(self.shared.slower_than).is_some_and(|(started, limit)| now() - started > limit);
+            self.shared.step(|machine| machine.finish(self.sequence, verdict, slow, now));
         }
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.finish(Verdict::Ignored);
+        self.finish(Verdict::Ignored, Instant::now);
     }
 }
 

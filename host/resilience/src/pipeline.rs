@@ -46,6 +46,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use breakwater_core::{Failure, FailureKind};
+use tokio::time::Instant;
 
 pub use attempt::{Attempt, AttemptFailure, Completed, FailureClass, Terms};
 pub use config::PipelineConfig;
@@ -156,13 +157,14 @@ impl<E: Clone + Send + Sync + 'static> Pipeline<E> {
         F: Fn(Attempt<E>) -> Fut,
         Fut: Future<Output = Result<T, AttemptFailure>>,
     {
-        if terms.deadline.has_passed() {
+        let now = Instant::now();
+        if terms.deadline.instant() <= now {
             return Err(Failure::new(FailureKind::Timeout, "call.deadline", "the deadline had passed before the call began"));
         }
-        let mut admission = self.shared.admit(terms).await?;
+        let mut admission = self.shared.admit(terms, now).await?;
         let mut course = Course::new(&self.shared, terms);
         let end = course.run(&attempt, &admission).await;
-        admission.settle(end.verdict(), course.latency());
+        admission.settle(end.verdict(), course.last());
         course.conclude(end)
     }
 

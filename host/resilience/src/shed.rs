@@ -82,17 +82,17 @@ impl Shedder {
         Self { counts: Mutex::new(Rolling::new(config.window, config.buckets, Instant::now())) }
     }
 
-    fn add(&self, amounts: [u32; 2]) -> [u32; 2] {
+    fn add(&self, amounts: [u32; 2], now: Instant) -> [u32; 2] {
         // Every change of plain counters is complete before anything can panic.
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner).add(amounts, Instant::now())
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).add(amounts, now)
     }
 
     /// Whether this call may be sent. One that may not counts as wanted, so that those who keep asking are kept back longer.
-    pub(crate) fn try_acquire(&self, priority: Priority) -> Option<ShedPermit<'_>> {
-        let [wanted, accepted] = self.add([0, 0]);
+    pub(crate) fn try_acquire(&self, priority: Priority, now: Instant) -> Option<ShedPermit<'_>> {
+        let [wanted, accepted] = self.add([0, 0], now);
         let probability = shed_probability(wanted, accepted, priority);
         if probability > 0.0 && fastrand::f64() < probability {
-            self.add([1, 0]);
+            self.add([1, 0], now);
             return None;
         }
         Some(ShedPermit(self))
@@ -105,13 +105,13 @@ pub(crate) struct ShedPermit<'a>(&'a Shedder);
 
 impl ShedPermit<'_> {
     /// The other side took the call, whatever it answered.
-    pub(crate) fn accepted(self) {
-        self.0.add([1, 1]);
+    pub(crate) fn accepted(self, now: Instant) {
+        self.0.add([1, 1], now);
     }
 
     /// The other side did not take the call.
-    pub(crate) fn refused(self) {
-        self.0.add([1, 0]);
+    pub(crate) fn refused(self, now: Instant) {
+        self.0.add([1, 0], now);
     }
 }
 

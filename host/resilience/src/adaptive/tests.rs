@@ -17,7 +17,7 @@ impl Driver {
     async fn window(&self, millis: u64, in_flight: u32, overloaded: bool) -> u32 {
         advance(SECOND).await;
         for _ in 0..AdaptiveConfig::MIN_SAMPLES {
-            self.0.sample(Duration::from_millis(millis), in_flight, overloaded);
+            self.0.sample(Duration::from_millis(millis), in_flight, overloaded, Instant::now());
         }
         self.0.limit()
     }

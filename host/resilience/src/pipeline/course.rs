@@ -110,12 +110,13 @@ pub(super) struct Course<'a, E> {
     retries: u32,
     tried: Vec<Arc<Stats>>,
     effect: Effect,
-    latency: Option<Duration>,
+    /// When the last attempt ended, and how long it took.
+    last: Option<(Instant, Duration)>,
 }
 
 impl<'a, E: Clone> Course<'a, E> {
     pub(super) fn new(shared: &'a Shared<E>, terms: &'a Terms) -> Self {
-        Self { shared, terms, attempts: 0, retries: 0, tried: Vec::new(), effect: Effect::None, latency: None }
+        Self { shared, terms, attempts: 0, retries: 0, tried: Vec::new(), effect: Effect::None, last: None }
     }
 
     /// Makes attempts until one succeeds or no further one may be made.
@@ -124,7 +125,7 @@ impl<'a, E: Clone> Course<'a, E> {
         F: Fn(Attempt<E>) -> Fut,
         Fut: Future<Output = Result<T, AttemptFailure>>,
     {
-        let mut running = match self.begin(false) {
+        let mut running = match self.begin(false, admission.since()) {
             Ok(running) => running,
             Err(failure) => return End::Unsent(failure),
         };
@@ -148,7 +149,7 @@ impl<'a, E: Clone> Course<'a, E> {
             if !admission.holds() {
                 return End::Exhausted(failure, Exhaustion::Breaker);
             }
-            running = match self.begin(false) {
+            running = match self.begin(false, Instant::now()) {
                 Ok(running) => running,
                 Err(refused) => {
                     let no_endpoint = refused.code == "endpoint.none";
@@ -159,12 +160,12 @@ impl<'a, E: Clone> Course<'a, E> {
         }
     }
 
-    fn begin(&mut self, is_hedge: bool) -> Result<Running<'a, E>, Failure> {
+    fn begin(&mut self, is_hedge: bool, now: Instant) -> Result<Running<'a, E>, Failure> {
         // Once all have been tried, any but the last one will do.
         if self.tried.len() > 1 && !self.can_go_elsewhere() {
             self.tried.drain(..self.tried.len() - 1);
         }
-        let running = self.shared.begin(self.terms, &self.tried, self.attempts + 1, is_hedge)?;
+        let running = self.shared.begin(self.terms, &self.tried, self.attempts + 1, is_hedge, now)?;
         self.attempts += 1;
         Ok(running)
     }
@@ -206,7 +207,7 @@ impl<'a, E: Clone> Course<'a, E> {
             self.effect = worse(self.effect, failure.failure.effect);
             self.mark_tried(running.stats());
         }
-        self.latency = Some(running.end(&result));
+        self.last = Some(running.end(&result));
         result
     }
 
@@ -249,7 +250,7 @@ impl<'a, E: Clone> Course<'a, E> {
         if !self.terms.repeatable {
             return None;
         }
-        let at = Instant::now() + hedging.config.delay(&running.stats().latency)?;
+        let at = running.started() + hedging.config.delay(&running.stats().latency)?;
         (at < running.deadline().instant()).then_some(at)
     }
 
@@ -263,7 +264,7 @@ impl<'a, E: Clone> Course<'a, E> {
     fn begin_hedge(&mut self, running: &Running<'a, E>) -> Option<Running<'a, E>> {
         let extra = Extra::take(self.shared, self.terms, true).ok()?;
         self.mark_tried(running.stats());
-        let hedge = self.begin(true).ok()?;
+        let hedge = self.begin(true, Instant::now()).ok()?;
         extra.sent();
         self.shared.observer.hedge_sent(hedge.endpoint_id());
         Some(hedge)
@@ -295,9 +296,9 @@ impl<'a, E: Clone> Course<'a, E> {
         self.shared.endpoints.load().has_untried(&self.tried, self.shared.clock.now())
     }
 
-    /// How long the last attempt took, if there was one.
-    pub(super) fn latency(&self) -> Option<Duration> {
-        self.latency
+    /// When the last attempt ended and how long it took, if there was one.
+    pub(super) fn last(&self) -> Option<(Instant, Duration)> {
+        self.last
     }
 
     /// What the caller gets.

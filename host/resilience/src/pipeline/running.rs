@@ -30,8 +30,14 @@ const KNOWN_BY: u64 = 64;
 
 impl<E: Clone> Shared<E> {
     /// Picks an endpoint and begins an attempt at it.
-    pub(super) fn begin<'a>(&'a self, terms: &Terms, tried: &[Arc<Stats>], number: u32, is_hedge: bool) -> Result<Running<'a, E>, Failure> {
-        let started = Instant::now();
+    pub(super) fn begin<'a>(
+        &'a self,
+        terms: &Terms,
+        tried: &[Arc<Stats>],
+        number: u32,
+        is_hedge: bool,
+        started: Instant,
+    ) -> Result<Running<'a, E>, Failure> {
         let now = self.clock.at(started);
         let set = self.endpoints.load();
         if set.endpoints.iter().any(|endpoint| endpoint.stats.record.marked()) {
@@ -51,7 +57,8 @@ impl<E: Clone> Shared<E> {
         }
         stats.pending.fetch_add(1, Ordering::Relaxed);
         terms.ledger.record_attempt();
-        let deadline = if left > self.config.attempt_timeout { Deadline::after(self.config.attempt_timeout) } else { terms.deadline };
+        // `started` plus the attempt timeout, or the call's deadline if that comes first.
+        let deadline = terms.deadline.reserving(left.saturating_sub(self.config.attempt_timeout));
         Ok(Running { shared: self, endpoint: Arc::clone(endpoint), started, deadline, number, is_hedge, ended: false })
     }
 
@@ -127,6 +134,10 @@ impl<E: Clone> Running<'_, E> {
         &self.endpoint.id
     }
 
+    pub(super) fn started(&self) -> Instant {
+        self.started
+    }
+
     pub(super) fn deadline(&self) -> Deadline {
         self.deadline
     }
@@ -136,9 +147,10 @@ impl<E: Clone> Running<'_, E> {
         Limit { deadline: self.deadline, is_the_calls: self.deadline == terms.deadline, effect: terms.effect }
     }
 
-    /// Takes the result and returns how long it took.
-    pub(super) fn end<T>(mut self, result: &Result<T, AttemptFailure>) -> Duration {
-        let elapsed = self.started.elapsed();
+    /// Takes the result; returns when it ended and how long it took.
+    pub(super) fn end<T>(mut self, result: &Result<T, AttemptFailure>) -> (Instant, Duration) {
+        let ended = Instant::now();
+        let elapsed = ended - self.started;
         match result {
             Ok(_) => self.answered(elapsed),
             Err(AttemptFailure { class: FailureClass::Client, .. }) => self.answered(elapsed),
@@ -147,7 +159,7 @@ impl<E: Clone> Running<'_, E> {
         }
         let outcome = result.as_ref().err().map_or(AttemptOutcome::Success, |failure| AttemptOutcome::Failure(failure.class));
         self.leave(elapsed, outcome);
-        elapsed
+        (ended, elapsed)
     }
 
     /// Another attempt of the call was faster.

@@ -25,12 +25,12 @@ async fn the_least_important_goes_first_and_health_brings_all_back() {
         let mut capacity = 100;
         for _ in 0..100 {
             for (index, priority) in [Priority::Sheddable, Priority::Normal, Priority::Critical].into_iter().enumerate() {
-                match shedder.try_acquire(priority) {
+                match shedder.try_acquire(priority, Instant::now()) {
                     Some(permit) if capacity > 0 => {
                         capacity -= 1;
-                        permit.accepted();
+                        permit.accepted(Instant::now());
                     }
-                    Some(permit) => permit.refused(),
+                    Some(permit) => permit.refused(Instant::now()),
                     None => refused[index] += 1,
                 }
             }
@@ -40,15 +40,18 @@ async fn the_least_important_goes_first_and_health_brings_all_back() {
     assert!(refused[0] > refused[1] + 200 && refused[1] > refused[2] + 200, "{refused:?}");
     advance(Duration::from_secs(130)).await;
     for _ in 0..1000 {
-        shedder.try_acquire(Priority::Sheddable).expect("what was refused long ago counts no more").accepted();
+        shedder
+            .try_acquire(Priority::Sheddable, Instant::now())
+            .expect("what was refused long ago counts no more")
+            .accepted(Instant::now());
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_cancelled_call_says_nothing() {
     let shedder = Shedder::new(ShedConfig::default());
-    (0..1000).for_each(|_| drop(shedder.try_acquire(Priority::Sheddable).expect("nothing was refused")));
-    assert_eq!(shedder.add([0, 0]), [0, 0]);
+    (0..1000).for_each(|_| assert!(shedder.try_acquire(Priority::Sheddable, Instant::now()).is_some(), "nothing was refused"));
+    assert_eq!(shedder.add([0, 0], Instant::now()), [0, 0]);
 }
 
 #[test]
