@@ -79,11 +79,17 @@ words! {
 words! {
     /// What happened to a service of the registry.
     RegistryChange {
-        /// An instance was added or changed.
+        /// An instance is new.
         Registered = "registered",
-        /// An instance said goodbye.
+        /// It registered again, with what it says now.
+        Updated = "updated",
+        /// A heartbeat says that it is well again.
+        Healthy = "healthy",
+        /// A heartbeat says that it is not well.
+        Unhealthy = "unhealthy",
+        /// It was taken out.
         Deregistered = "deregistered",
-        /// An instance's time passed without a heartbeat.
+        /// It sent no heartbeat in time and was taken out.
         Expired = "expired",
     }
 }

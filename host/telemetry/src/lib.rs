@@ -6,6 +6,8 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
+mod capture;
 pub mod event;
 mod label;
 pub mod logs;

@@ -80,14 +80,20 @@ words! {
         CircuitOpen = "circuit-open",
         /// All places are taken and the queue is full.
         QueueFull = "queue-full",
-        /// The deadline would pass first.
-        Deadline = "deadline",
-        /// There is more load than can be served.
-        Shed = "shed",
+        /// The deadline came while the call waited for its turn.
+        QueueDeadline = "queue-deadline",
+        /// The other side refuses too much already.
+        Overload = "overload",
+        /// The adaptive limit is reached.
+        Limit = "limit",
         /// There is no endpoint to send it to.
         NoEndpoint = "no-endpoint",
-        /// A retry or hedge, and the budget is exhausted.
+        /// A retry or hedge, and the budget of the upstream is exhausted.
         Budget = "budget",
+        /// A retry or hedge, and the call's own allowance is used up.
+        Ledger = "ledger",
+        /// A hedge, and there are enough of them.
+        HedgeCap = "hedge-cap",
     }
 }
 

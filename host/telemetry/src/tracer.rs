@@ -128,6 +128,20 @@ impl Tracer {
         }
     }
 
+    /// As [`Self::span`], of something that began at `started`.
+    pub fn span_since(
+        &self,
+        name: &str,
+        kind: SpanKind,
+        parent: impl Into<Option<TraceContext>>,
+        own: TraceContext,
+        started: std::time::Instant,
+    ) -> Span {
+        let mut span = self.span(name, kind, parent, own);
+        span.began(started);
+        span
+    }
+
     /// Starts a span below the current one of `context`; the context returned is the call within it.
     pub fn child(&self, context: &CallContext, name: &str, kind: SpanKind) -> (CallContext, Span) {
         let child = context.child_span();

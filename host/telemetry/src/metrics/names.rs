@@ -83,7 +83,7 @@ metrics! {
     UPSTREAM_DURATION = "breakwater_upstream_attempt_duration_seconds", Histogram, ["upstream"], "Duration of a request to an upstream";
     UPSTREAM_RETRIES = "breakwater_upstream_retries", Counter, ["upstream"], "Retries sent to an upstream";
     UPSTREAM_HEDGES = "breakwater_upstream_hedges", Counter, ["upstream", "result"], "Hedges of an upstream: sent, and those that answered first (won)";
-    UPSTREAM_REFUSALS = "breakwater_upstream_refusals", Counter, ["upstream", "reason"], "Calls of an upstream refused before anything was sent: circuit-open, queue-full, deadline, shed, no-endpoint; and retries refused: budget";
+    UPSTREAM_REFUSALS = "breakwater_upstream_refusals", Counter, ["upstream", "reason"], "Calls of an upstream refused before anything was sent (circuit-open, queue-full, queue-deadline, overload, limit, no-endpoint), and retries and hedges (budget, ledger, hedge-cap)";
     UPSTREAM_BUDGET_EXHAUSTED = "breakwater_upstream_budget_exhausted", Counter, ["upstream"], "Times the retry budget of an upstream ran out";
     UPSTREAM_BUDGET = "breakwater_upstream_budget_balance", Gauge, ["upstream"], "Retries and hedges that the budget of an upstream has left";
     UPSTREAM_IN_FLIGHT = "breakwater_upstream_in_flight", Gauge, ["upstream"], "Calls of an upstream under way";
@@ -94,7 +94,7 @@ metrics! {
     UPSTREAM_ENDPOINT_LATENCY = "breakwater_upstream_endpoint_latency_seconds", Gauge, ["upstream", "endpoint", "quantile"], "Recent latency of an endpoint at 0.5, 0.9 and 0.99";
     UPSTREAM_ENDPOINT_CHANGES = "breakwater_upstream_endpoint_changes", Counter, ["upstream", "change"], "Endpoints of an upstream ejected and returned";
     UPSTREAM_HEALTH_CHANGES = "breakwater_upstream_health_changes", Counter, ["upstream", "to"], "Endpoints whose health checks began to fail, or pass again";
-    REGISTRY_CHANGES = "breakwater_registry_changes", Counter, ["service", "change"], "Changes of the registry: registered, deregistered, expired";
+    REGISTRY_CHANGES = "breakwater_registry_changes", Counter, ["service", "change"], "Changes of the registry: registered, updated, healthy, unhealthy, deregistered, expired";
     FLAG_CHANGES = "breakwater_flag_changes", Counter, ["flag", "change"], "Changes of feature flags: put, removed";
     CACHE_LOOKUPS = "breakwater_cache_lookups", Counter, ["tier", "result"], "Lookups in a tier of the cache: hit, stale, miss, error";
     CACHE_BYTES = "breakwater_cache_bytes", Gauge, ["tier"], "Bytes that a tier of the cache holds, as far as it knows";

@@ -18,8 +18,32 @@ fn connected() -> Arc<Metrics> {
         }),
         breakers: Box::new(|| vec![BreakerSample { breaker: "plugin:crop-people".into(), state: "closed".into() }]),
         cpu_pool: Box::new(|| PoolSample { permits: 2, in_use: 1, queued: 3 }),
+        upstreams: Box::new(|| vec![upstream()]),
+        cache: Box::new(|| {
+            let memory = TierSample { tier: CacheTier::Memory, up: true, bytes: Some(1024), entries: Some(3) };
+            vec![memory, TierSample { tier: CacheTier::Redis, up: false, bytes: None, entries: None }]
+        }),
+        spans: Box::new(|| SpanSample { exported: 5, failed: 1, dropped: 2 }),
     });
     metrics
+}
+
+fn upstream() -> UpstreamSample {
+    let endpoint = |port: u16, ejected: bool| EndpointSample {
+        endpoint: format!("http://127.0.0.1:{port}"),
+        healthy: !ejected,
+        ejected,
+        latency: (!ejected).then_some([0.01, 0.05, 0.2]),
+    };
+    UpstreamSample {
+        upstream: "image-service".into(),
+        breaker: "half-open".into(),
+        budget_balance: 2.5,
+        in_flight: 4,
+        queued: 1,
+        limit: 10,
+        endpoints: vec![endpoint(8000, false), endpoint(8001, true)],
+    }
 }
 
 fn exercise(metrics: &Metrics) {
@@ -31,6 +55,18 @@ fn exercise(metrics: &Metrics) {
     metrics.operation_failed("crop-image", FailureKind::Limit, took);
     metrics.stage(Stage::Decode, took);
     metrics.plugin_call("crop-people", Err(FailureKind::Timeout), took);
+    metrics.provider_called("generate-resume", "adapter-talent", Err(FailureKind::Unavailable), took);
+    metrics.single_flight_waited("generate-resume");
+    metrics.guest_used("crop-people", "0123456789ab", Duration::from_millis(1500), 2048);
+    metrics.guest_used("crop-people", "0123456789ab", Duration::from_millis(500), 1024);
+    metrics.upstream_attempt("image-service", AttemptOutcome::ServerError, took);
+    metrics.upstream_retry("image-service");
+    metrics.upstream_hedge("image-service", HedgeResult::Won);
+    metrics.upstream_refused("image-service", Refusal::CircuitOpen);
+    metrics.cache_lookup(CacheTier::Redis, CacheResult::Stale);
+    for event in Event::samples() {
+        metrics.emit(&event);
+    }
     metrics.emit(&Event::Plugin { plugin: "crop-people".into(), change: PluginChange::RolledBack, detail: "abc".into() });
     metrics.emit(&Event::BreakerChanged { breaker: "plugin:crop-people".into(), from: "closed".into(), to: "open".into() });
 }
@@ -56,6 +92,28 @@ fn what_is_recorded_is_what_a_scrape_shows() {
         r#"breakwater_inference_images_total{model="yunet"} 7.0"#,
         r#"breakwater_inference_device_losses_total 1.0"#,
         r#"breakwater_cpu_pool_queued 3.0"#,
+        r#"breakwater_provider_calls_total{operation="generate-resume",provider="adapter-talent",outcome="unavailable"} 1"#,
+        r#"breakwater_provider_call_duration_seconds_count{operation="generate-resume",provider="adapter-talent"} 1"#,
+        r#"breakwater_single_flight_waits_total{operation="generate-resume"} 1"#,
+        r#"breakwater_guest_cpu_seconds_total{plugin="crop-people",generation="0123456789ab"} 2.0"#,
+        r#"breakwater_guest_memory_peak_bytes{plugin="crop-people",generation="0123456789ab"} 2048"#,
+        r#"breakwater_upstream_attempts_total{upstream="image-service",outcome="server-error"} 1"#,
+        r#"breakwater_upstream_attempt_duration_seconds_count{upstream="image-service"} 1"#,
+        r#"breakwater_upstream_retries_total{upstream="image-service"} 1"#,
+        r#"breakwater_upstream_hedges_total{upstream="image-service",result="won"} 1"#,
+        r#"breakwater_upstream_refusals_total{upstream="image-service",reason="circuit-open"} 1"#,
+        r#"breakwater_upstream_budget_balance{upstream="image-service"} 2.5"#,
+        r#"breakwater_upstream_in_flight{upstream="image-service"} 4.0"#,
+        r#"breakwater_upstream_queued{upstream="image-service"} 1.0"#,
+        r#"breakwater_upstream_concurrency_limit{upstream="image-service"} 10.0"#,
+        r#"breakwater_upstream_endpoint_healthy{upstream="image-service",endpoint="http://127.0.0.1:8001"} 0.0"#,
+        r#"breakwater_upstream_endpoint_ejected{upstream="image-service",endpoint="http://127.0.0.1:8001"} 1.0"#,
+        r#"breakwater_upstream_endpoint_latency_seconds{upstream="image-service",endpoint="http://127.0.0.1:8000",quantile="0.99"} 0.2"#,
+        r#"breakwater_breaker_state{breaker="upstream:image-service",state="half-open"} 1.0"#,
+        r#"breakwater_cache_lookups_total{tier="redis",result="stale"} 1"#,
+        r#"breakwater_cache_bytes{tier="memory"} 1024.0"#,
+        r#"breakwater_cache_tier_up{tier="redis"} 0.0"#,
+        r#"breakwater_trace_spans_total{outcome="dropped"} 2.0"#,
         "# EOF",
     ] {
         assert!(text.lines().any(|shown| shown == line), "{line}\nis not in\n{text}");
@@ -89,10 +147,13 @@ fn a_hostile_label_cannot_break_the_format() {
 /// `BREAKWATER_BLESS=1 cargo test -p breakwater-telemetry` writes the file anew.
 #[test]
 fn the_documentation_lists_every_metric() {
-    let mut expected = String::from(
+    let mut expected = format!(
         "# Metrics\n\n`GET /metrics` answers in the OpenMetrics text format. Every metric there is, with its labels; a row appears with its \
-         first observation.\nLabel values come from closed sets: route templates, failure kinds, plugin ids, model names.\n\n\
+         first observation.\nLabel values come from closed sets (route templates, failure kinds, outcomes) and from what is configured or deployed (operations, \
+         providers, plugins, upstreams, flags).\nShould the latter be too many, rows beyond {} of a metric, {} of a histogram, are counted together \
+         under the name `{}`.\n\n\
          | metric | type | labels | meaning |\n|---|---|---|---|\n",
+        MAX_ROWS, MAX_HISTOGRAM_ROWS, OTHER
     );
     for metric in names::ALL {
         let labels = metric.labels.iter().map(|label| format!("`{label}`")).collect::<Vec<_>>().join(", ");

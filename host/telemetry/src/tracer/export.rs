@@ -99,7 +99,7 @@ pub(super) fn exporter(
 }
 
 #[derive(Debug, Default)]
-struct Counts {
+pub(super) struct Counts {
     waiting: AtomicUsize,
     exported: AtomicU64,
     failed: AtomicU64,
@@ -108,11 +108,17 @@ struct Counts {
 
 /// Counts what an exporter does and complains about failures, but not too often.
 #[derive(Debug)]
-struct Counting<E> {
+pub(super) struct Counting<E> {
     exporter: E,
     counts: Arc<Counts>,
     reason: LastError,
     complaints: Throttle,
+}
+
+impl<E> Counting<E> {
+    pub(super) fn new(exporter: E, counts: Arc<Counts>, reason: LastError) -> Self {
+        Self { exporter, counts, reason, complaints: Throttle::new(COMPLAINT_INTERVAL) }
+    }
 }
 
 impl<E: SpanExporter> SpanExporter for Counting<E> {
@@ -154,8 +160,7 @@ pub(super) struct Queue {
 impl Queue {
     pub(super) fn start(config: &OtlpConfig, resource: &Resource, exporter: impl SpanExporter + 'static, reason: LastError) -> Self {
         let counts = Arc::new(Counts::default());
-        let complaints = Throttle::new(COMPLAINT_INTERVAL);
-        let exporter = Counting { exporter, counts: Arc::clone(&counts), reason, complaints };
+        let exporter = Counting::new(exporter, Arc::clone(&counts), reason);
         let batches = BatchConfigBuilder::default()
             .with_max_queue_size(config.max_queue)
             .with_max_export_batch_size(config.max_batch)

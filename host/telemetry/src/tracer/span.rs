@@ -156,6 +156,15 @@ impl Span {
         Self(Some(Box::new(Recording { queue, started: Instant::now(), data })))
     }
 
+    /// Puts the start back to when it was.
+    pub(super) fn began(&mut self, started: Instant) {
+        if let Some(recording) = &mut self.0 {
+            let earlier = recording.started.saturating_duration_since(started);
+            recording.data.start_time = recording.data.start_time.checked_sub(earlier).unwrap_or(recording.data.start_time);
+            recording.started = started;
+        }
+    }
+
     /// Whether anything is recorded: asked before an attribute is computed at a cost.
     #[must_use]
     pub const fn is_recording(&self) -> bool {
