@@ -21,7 +21,9 @@ use crate::config::HttpConfig;
 use crate::form::FormLimits;
 use crate::observe;
 use crate::problem::Refusal;
-use crate::routes::{crop, detect, document, health, plugins, strategies};
+use crate::routes::{
+    crop, detect, document, flags, health, invoke, operations, plugins, process_image, registry, status, strategies, upstreams, warm_up,
+};
 
 /// What the server needs from the rest of the host.
 #[derive(Debug, Clone)]
@@ -92,27 +94,47 @@ impl App {
 #[openapi(
     info(
         title = "Breakwater",
-        description = "Finds faces, people and objects in photographs and cuts them to a ratio where a plugin says. Errors are \
-                       application/problem+json with a stable code; docs/errors.md lists them.",
+        description = "Stands between an application and the AI and image services it depends on: every call is answered or degraded, \
+                       never dropped. Errors are application/problem+json with a stable code; docs/errors.md lists them.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
     tags(
+        (name = "operations", description = "Everything that can be called, by name"),
         (name = "images", description = "Detection and cropping"),
+        (name = "upstreams", description = "Services elsewhere: how they are, and their breakers"),
+        (name = "flags", description = "Feature flags"),
+        (name = "registry", description = "Services that say themselves that they are there"),
         (name = "plugins", description = "What strategies there are, and changing them without stopping"),
-        (name = "operation", description = "Health, metrics and this document")
+        (name = "operation", description = "Health, status, metrics and this document")
     )
 )]
 struct Document;
 
 fn routes() -> OpenApiRouter<App> {
     let calls = OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(operations::list))
+        .routes(routes!(operations::get, invoke::invoke))
         .routes(routes!(detect::detect))
         .routes(routes!(crop::crop))
+        .routes(routes!(process_image::process_image))
         .routes(routes!(strategies::strategies))
         .routes(routes!(plugins::list, plugins::deploy))
         .routes(routes!(plugins::activate))
         .routes(routes!(plugins::roll_back))
-        .routes(routes!(plugins::remove));
+        .routes(routes!(plugins::remove))
+        .routes(routes!(upstreams::list))
+        .routes(routes!(upstreams::get))
+        .routes(routes!(upstreams::breaker))
+        .routes(routes!(upstreams::reset))
+        .routes(routes!(upstreams::check))
+        .routes(routes!(warm_up::warm_up))
+        .routes(routes!(flags::list))
+        .routes(routes!(flags::get, flags::put, flags::remove))
+        .routes(routes!(flags::evaluate))
+        .routes(routes!(registry::list, registry::register))
+        .routes(routes!(registry::get, registry::deregister))
+        .routes(routes!(registry::heartbeat))
+        .routes(routes!(status::status));
     let rest = OpenApiRouter::new()
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
@@ -149,7 +171,7 @@ pub(crate) fn observed(router: Router, metrics: Arc<Metrics>) -> Router {
 
 /// Lets at most so many calls in. Health and metrics always answer.
 async fn admit(axum::extract::State(app): axum::extract::State<App>, request: Request, next: Next) -> Result<Response, Refusal> {
-    if !request.uri().path().starts_with("/v1/") {
+    if !["/v1/", "/api/"].iter().any(|calls| request.uri().path().starts_with(calls)) {
         return Ok(next.run(request).await);
     }
     let Ok(_permit) = app.in_flight.try_acquire() else {

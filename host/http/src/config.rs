@@ -30,10 +30,13 @@ pub struct HttpConfig {
     pub body_timeout: Duration,
     /// Open connections; further ones wait in the system's backlog.
     pub max_connections: usize,
-    /// Calls under `/v1/` at once; further ones are answered 503.
+    /// Calls under `/v1/` and `/api/` at once; further ones are answered 503.
     pub max_in_flight: usize,
-    /// Whether plugins may be changed from other machines. Nothing checks who asks, so only behind something that does.
+    /// Whether the service (plugins, flags, breakers, the registry) may be changed from other machines. Nothing checks who asks, so only
+    /// behind something that does.
     pub remote_management: bool,
+    /// Whether services on other machines may register themselves, even if they may change nothing else.
+    pub remote_registry: bool,
     /// The longest a shutdown waits for calls that are under way.
     pub drain_timeout: Duration,
 }
@@ -56,6 +59,7 @@ impl Default for HttpConfig {
             max_connections: 1024,
             max_in_flight: 128,
             remote_management: false,
+            remote_registry: false,
             drain_timeout: Duration::from_secs(20),
         }
     }

@@ -36,6 +36,7 @@ pub(crate) struct Fields {
 pub(crate) struct Part {
     pub(crate) name: String,
     pub(crate) file_name: Option<String>,
+    pub(crate) media_type: Option<String>,
     pub(crate) bytes: Bytes,
 }
 
@@ -68,8 +69,9 @@ impl Form {
             let name = field.name().unwrap_or_default().to_owned();
             form.check_name(&name, fields)?;
             let file_name = field.file_name().map(str::to_owned);
+            let media_type = field.content_type().map(str::to_owned);
             let bytes = read_field(field, &name, fields.files.contains(&name.as_str()), limits).await?;
-            form.0.push(Part { name, file_name, bytes });
+            form.0.push(Part { name, file_name, media_type, bytes });
         }
         Ok(form)
     }

@@ -8,6 +8,7 @@
 
 mod app;
 mod body;
+mod caller;
 mod config;
 mod form;
 mod incoming;
@@ -15,8 +16,10 @@ mod json;
 mod management;
 mod negotiate;
 mod observe;
+mod page;
 mod picture;
 pub mod problem;
+mod query;
 mod routes;
 mod server;
 mod stall;

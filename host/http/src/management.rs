@@ -1,10 +1,17 @@
-//! Who may change plugins: by default only a process on this machine that speaks to the service itself.
+//! Who may change the service (plugins, flags, breakers, the registry): by default only a process on this machine that speaks to the
+//! service itself.
 
+use axum::body::Body;
 use axum::http::{HeaderMap, header};
 use breakwater_core::{Failure, FailureKind};
 
 use crate::app::App;
+use crate::body::{self, BodyLimits};
 use crate::incoming::Incoming;
+use crate::json::{self, BodyKind, Known};
+
+/// The largest body of a change other than a plugin, in bytes.
+const MAX_BODY: u64 = 1 << 20;
 
 /// Headers that a reverse proxy adds: behind one, every client looks local.
 const FORWARDED: [&str; 3] = ["forwarded", "x-forwarded-for", "x-real-ip"];
@@ -18,16 +25,58 @@ pub(crate) fn allow(app: &App, incoming: &Incoming, headers: &HeaderMap) -> Resu
     if app.config.remote_management { Ok(()) } else { local(incoming, headers) }
 }
 
+/// Lets a change of the registry pass: services on other machines may register where the operator says so.
+///
+/// # Errors
+/// As [`allow`].
+pub(crate) fn allow_registration(app: &App, incoming: &Incoming, headers: &HeaderMap) -> Result<(), Failure> {
+    if app.config.remote_registry { Ok(()) } else { allow(app, incoming, headers) }
+}
+
+/// Reads the JSON of a change.
+///
+/// # Errors
+/// `http.unsupported-media-type`, and what [`body::read`] and [`json::read`] fail with.
+pub(crate) async fn read<T: Known>(app: &App, headers: &HeaderMap, body: Body) -> Result<T, Failure> {
+    require_json_body(headers)?;
+    json::read(&body::read(headers, body, limits(app)).await?)
+}
+
+/// Reads the JSON of a change that may have no body at all.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) async fn read_optional<T: Known + Default>(app: &App, headers: &HeaderMap, body: Body) -> Result<T, Failure> {
+    let bytes = body::read(headers, body, limits(app)).await?;
+    if bytes.is_empty() {
+        return Ok(T::default());
+    }
+    require_json_body(headers)?;
+    json::read(&bytes)
+}
+
+fn limits(app: &App) -> BodyLimits {
+    let limits = app.body_limits();
+    BodyLimits { max_bytes: limits.max_bytes.min(MAX_BODY), ..limits }
+}
+
+fn require_json_body(headers: &HeaderMap) -> Result<(), Failure> {
+    if BodyKind::of(headers)? == BodyKind::Json {
+        return Ok(());
+    }
+    Err(Failure::invalid("http.unsupported-media-type", "send Content-Type: application/json"))
+}
+
 fn local(incoming: &Incoming, headers: &HeaderMap) -> Result<(), Failure> {
     let denied = |message: &str| Err(Failure::new(FailureKind::Denied, "http.management-denied", message));
     if !incoming.peer.is_some_and(|peer| peer.ip().to_canonical().is_loopback()) {
-        return denied("plugins are changed from the machine the service runs on, unless remote management is switched on");
+        return denied("the service is changed from the machine it runs on, unless remote management is switched on");
     }
     if FORWARDED.iter().any(|name| headers.contains_key(*name)) {
-        return denied("plugins are not changed through a proxy, unless remote management is switched on");
+        return denied("the service is not changed through a proxy, unless remote management is switched on");
     }
     if headers.contains_key(header::ORIGIN) {
-        return denied("plugins are not changed from a web page, unless remote management is switched on");
+        return denied("the service is not changed from a web page, unless remote management is switched on");
     }
     Ok(())
 }
@@ -39,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_this_machine_itself_may_change_plugins() {
+    fn only_this_machine_itself_may_change_the_service() {
         for (peer, header, allowed) in [
             (Some("127.0.0.1:5"), None, true),
             (Some("[::1]:5"), None, true),

@@ -62,6 +62,35 @@ pub(crate) fn require_json(headers: &HeaderMap) -> Result<(), Failure> {
     takes.then_some(()).ok_or_else(|| not_acceptable("the answer is application/json"))
 }
 
+/// What an attachment is called when its own type is not asked for.
+const BYTES: &str = "application/octet-stream";
+
+/// Whether the client takes what an operation answers: JSON, or the bytes of an attachment.
+///
+/// # Errors
+/// `http.not-acceptable`.
+pub(crate) fn require_answer(headers: &HeaderMap) -> Result<(), Failure> {
+    let text = accept(headers);
+    let ranges = ranges(&text);
+    let takes =
+        |range: &Range<'_>| range.quality > 0 && ["application", "image", "*"].iter().any(|kind| range.kind.eq_ignore_ascii_case(kind));
+    let possible = ranges.iter().any(takes);
+    possible.then_some(()).ok_or_else(|| not_acceptable("the answer is application/json, or the only attachment: image/* or application/*"))
+}
+
+/// Whether the client would rather have an attachment of this type than JSON, and under which type. JSON wins a tie.
+pub(crate) fn attachment_type<'a>(headers: &HeaderMap, media_type: &'a str) -> Option<&'a str> {
+    let text = accept(headers);
+    let ranges = ranges(&text);
+    let essence = media_type.split(';').next().unwrap_or_default().trim();
+    let of = |essence: &str| essence.split_once('/').map_or(0, |(kind, subtype)| quality(&ranges, kind, subtype));
+    let (own, bytes, json) = (of(essence), of(BYTES), of("application/json"));
+    if own.max(bytes) <= json {
+        return None;
+    }
+    Some(if own >= bytes { media_type } else { BYTES })
+}
+
 fn not_acceptable(message: &str) -> Failure {
     Failure::invalid("http.not-acceptable", message)
 }
@@ -139,6 +168,35 @@ mod tests {
             assert_eq!(crop_answer(&headers(accept), asked).ok(), expected, "{accept} {asked:?}");
         }
         assert_eq!(crop_answer(&HeaderMap::new(), None).unwrap(), Json);
+    }
+
+    #[test]
+    fn an_attachment_is_given_to_whoever_would_rather_have_it() {
+        for (accept, media_type, expected) in [
+            ("*/*", "image/jpeg", None),
+            ("application/json", "image/jpeg", None),
+            ("application/*", "application/pdf", None),
+            ("image/*", "image/jpeg", Some("image/jpeg")),
+            ("image/*", "application/pdf", None),
+            ("image/png", "image/jpeg", None),
+            ("application/octet-stream", "image/jpeg", Some(BYTES)),
+            ("application/octet-stream", "no type", Some(BYTES)),
+            ("application/octet-stream;q=0.5, image/*;q=0.5", "image/jpeg", Some("image/jpeg")),
+            ("application/pdf, application/json;q=0.5", "application/pdf", Some("application/pdf")),
+            ("text/plain, application/json;q=0.1", "text/plain; charset=utf-8", Some("text/plain; charset=utf-8")),
+        ] {
+            assert_eq!(attachment_type(&headers(accept), media_type), expected, "{accept} {media_type}");
+        }
+    }
+
+    #[test]
+    fn what_no_operation_answers_is_refused() {
+        for (accept, possible) in
+            [("*/*", true), ("application/json", true), ("image/webp", true), ("text/html", false), ("image/*;q=0", false), ("", false)]
+        {
+            assert_eq!(require_answer(&headers(accept)).is_ok(), possible, "{accept}");
+        }
+        assert!(require_answer(&HeaderMap::new()).is_ok());
     }
 
     #[test]

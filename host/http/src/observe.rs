@@ -14,6 +14,7 @@ use futures_util::FutureExt;
 
 use crate::incoming::{CORRELATION_HEADER, Incoming, Peer};
 use crate::problem::{Problem, Refusal};
+use crate::routes::process_image;
 
 /// Names the call, runs it, answers its failures and panics, logs and counts it.
 pub(crate) async fn observe(State(metrics): State<Arc<Metrics>>, mut request: Request, next: Next) -> Response {
@@ -33,7 +34,8 @@ pub(crate) async fn observe(State(metrics): State<Arc<Metrics>>, mut request: Re
     }
     if let Some(Refusal(failure)) = response.extensions_mut().remove::<Refusal>() {
         log_failure(&failure, &incoming);
-        response = Problem::of(&failure, &incoming.correlation_id).into_response();
+        let problem = Problem::of(&failure, &incoming.correlation_id);
+        response = if route == process_image::PATH { process_image::refusal(&problem, failure.kind) } else { problem.into_response() };
     }
     // An id is printable ASCII, so it is a valid header.
     if let Ok(value) = HeaderValue::from_str(incoming.correlation_id.as_str()) {

@@ -21,7 +21,13 @@ const BY_CODE: &[(&str, StatusCode)] = &[
     ("image.unsupported", StatusCode::UNSUPPORTED_MEDIA_TYPE),
     ("plugin.generation-in-use", StatusCode::CONFLICT),
     ("plugin.strategy-taken", StatusCode::CONFLICT),
+    ("call.outcome-unknown", StatusCode::BAD_GATEWAY),
+    ("flag.conflict", StatusCode::CONFLICT),
+    ("flag.declared", StatusCode::CONFLICT),
 ];
+
+/// How the codes begin that are about a service elsewhere.
+const SERVICE_AREA: &str = "upstream.";
 
 /// The status a failure is answered with.
 #[must_use]
@@ -80,6 +86,12 @@ pub struct Problem {
     /// Further detail for machines, such as the limit that was crossed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub details: Option<Value>,
+    /// For failures of a service elsewhere: the HTTP status again, under the name that clients of such a service know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status_code: Option<u16>,
+    /// For failures of a service elsewhere: the code again, under the name that clients of such a service know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_code: Option<String>,
 }
 
 impl Problem {
@@ -87,6 +99,9 @@ impl Problem {
     #[must_use]
     pub fn of(failure: &Failure, correlation_id: &CorrelationId) -> Self {
         let (violations, details) = split(failure.detail.clone());
+        let is_of_service = failure.code.starts_with(SERVICE_AREA);
+        let details = if is_of_service { details.map(without_bodies) } else { details };
+        let status = status_of(failure).as_u16();
         let internal = failure.kind == FailureKind::Internal;
         let detail = if internal {
             "something went wrong inside the service; the log has the reason under the correlation id".to_owned()
@@ -96,7 +111,7 @@ impl Problem {
         Self {
             problem_type: format!("urn:breakwater:error:{}", failure.code),
             title: failure.kind.name().to_owned(),
-            status: status_of(failure).as_u16(),
+            status,
             detail,
             code: failure.code.clone().into_owned(),
             correlation_id: correlation_id.to_string(),
@@ -104,6 +119,8 @@ impl Problem {
             retry_after_ms: failure.retry_after.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
             violations: if internal { Vec::new() } else { violations },
             details: if internal { None } else { details },
+            status_code: is_of_service.then_some(status),
+            error_code: is_of_service.then(|| failure.code.clone().into_owned()),
         }
     }
 }
@@ -156,6 +173,25 @@ fn split(detail: Option<Value>) -> (Vec<Violation>, Option<Value>) {
     (violations.unwrap_or_default(), (!fields.is_empty()).then_some(Value::Object(fields)))
 }
 
+/// What a service elsewhere answered is for the adapter that called it; it may hold anything. Its status stays.
+fn without_bodies(mut detail: Value) -> Value {
+    match &mut detail {
+        Value::Object(fields) => {
+            fields.remove("body");
+            for value in fields.values_mut() {
+                *value = without_bodies(value.take());
+            }
+        }
+        Value::Array(values) => {
+            for value in values {
+                *value = without_bodies(value.take());
+            }
+        }
+        _ => {}
+    }
+    detail
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -187,6 +223,8 @@ mod tests {
         }
         for (code, status) in
             [("cpu.overloaded", 503), ("image.too-many-bytes", 413), ("http.not-acceptable", 406), ("image.too-many-pixels", 422)]
+                .into_iter()
+                .chain([("call.outcome-unknown", 502), ("flag.conflict", 409), ("flag.declared", 409), ("upstream.overloaded", 503)])
         {
             assert_eq!(status_of(&Failure::limit(code, "")).as_u16(), status, "{code}");
         }
@@ -208,6 +246,26 @@ mod tests {
         assert_eq!(problem.violations, [Violation { pointer: "/width".into(), message: "is too large".into() }]);
         assert_eq!(problem.details, Some(json!({ "max": 5 })));
         assert_eq!(problem.problem_type, "urn:breakwater:error:crop.size-invalid");
+    }
+
+    #[test]
+    fn a_service_elsewhere_is_told_by_its_code_and_status_but_never_by_what_it_answered() {
+        use FailureKind::*;
+        for (kind, code, status) in [
+            (Unavailable, "upstream.connection", 503),
+            (Timeout, "upstream.timeout", 504),
+            (CircuitOpen, "upstream.circuit-open", 503),
+            (Rejected, "upstream.status", 502),
+            (NotFound, "upstream.status", 404),
+            (InvalidRequest, "upstream.status", 400),
+        ] {
+            let detail = json!({ "status": 418, "body": "secret", "last": { "body": "secret", "list": [{ "body": "secret" }] } });
+            let problem = Problem::of(&Failure::new(kind, code, "the service failed").with_detail(detail), &id());
+            assert_eq!((problem.status, problem.status_code, problem.error_code.as_deref()), (status, Some(status), Some(code)));
+            assert_eq!(problem.details, Some(json!({ "status": 418, "last": { "list": [{}] } })));
+        }
+        let other = Problem::of(&Failure::invalid("crop.size-invalid", "no").with_detail(json!({ "body": 1 })), &id());
+        assert_eq!((other.status_code, other.error_code, other.details), (None, None, Some(json!({ "body": 1 }))));
     }
 
     #[test]

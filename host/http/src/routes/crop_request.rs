@@ -57,10 +57,10 @@ pub(crate) struct CropRequest {
 pub(crate) struct RatioBody {
     /// Parts of width.
     #[schema(example = 4)]
-    width: u32,
+    pub(crate) width: u32,
     /// Parts of height.
     #[schema(example = 6)]
-    height: u32,
+    pub(crate) height: u32,
 }
 
 /// Both ways of writing a ratio.

@@ -53,6 +53,16 @@ pub(crate) struct DeviceBody {
     reason: String,
 }
 
+impl From<DeviceReport> for DeviceBody {
+    fn from(device: DeviceReport) -> Self {
+        let kind = match device.kind {
+            DeviceKind::Gpu => "gpu",
+            DeviceKind::Cpu => "cpu",
+        };
+        Self { kind, name: device.name, reason: device.reason }
+    }
+}
+
 /// One part of a check.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Check)]
@@ -106,10 +116,6 @@ fn ready_body(state: Result<(), NotReady>, last: Option<&CheckReport>, device: D
         NotReady::Stale => "stale",
         NotReady::Draining => "draining",
     });
-    let kind = match device.kind {
-        DeviceKind::Gpu => "gpu",
-        DeviceKind::Cpu => "cpu",
-    };
     let checks = last.map(|report| report.results.iter());
     let checks = checks.into_iter().flatten().map(|result| CheckBody {
         name: result.name,
@@ -120,7 +126,7 @@ fn ready_body(state: Result<(), NotReady>, last: Option<&CheckReport>, device: D
     ReadyBody {
         ready: reason.is_none(),
         reason,
-        device: DeviceBody { kind, name: device.name, reason: device.reason },
+        device: device.into(),
         age_ms: last.map(|report| u64::try_from(report.at.elapsed().as_millis()).unwrap_or(u64::MAX)),
         checks: checks.collect(),
     }

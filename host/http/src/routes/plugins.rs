@@ -12,7 +12,6 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::body;
 use crate::form::{Fields, Form, field_invalid};
 use crate::incoming::Incoming;
 use crate::json::{self, BodyKind, Known};
@@ -209,10 +208,7 @@ pub(crate) async fn activate(
     body: Body,
 ) -> Result<Response, Refusal> {
     management::allow(&app, &incoming, &headers)?;
-    if BodyKind::of(&headers)? != BodyKind::Json {
-        return Err(Failure::invalid("http.unsupported-media-type", "send Content-Type: application/json").into());
-    }
-    let request: ActivateRequest = json::read(&body::read(&headers, body, app.body_limits()).await?)?;
+    let request: ActivateRequest = management::read(&app, &headers, body).await?;
     let generation = app.operations().activate_plugin(&id, &request.digest).await?;
     Ok(json::answer(&GenerationBody::from(generation)))
 }
