@@ -98,5 +98,8 @@ pub use response::{MAX_JSON, Response};
 pub use strategy::{CropStrategy, Wanted};
 pub use window::{Axis, LargestWindow, Span};
 
+/// What values of JSON are read and written with; a plugin that derives its own types depends on `serde` itself.
+pub use {serde, serde_json};
+
 #[doc(hidden)]
 pub use {export::__private, wit_bindgen};
