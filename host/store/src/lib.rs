@@ -7,6 +7,7 @@
 
 mod flags;
 mod plugins;
+mod registry;
 mod sqlite;
 
 pub use sqlite::{SqliteStore, StoreError};

@@ -15,6 +15,10 @@ mod catalogue_records;
 mod flag_records;
 #[path = "records/flags.rs"]
 mod flags;
+#[path = "records/registry.rs"]
+mod registry;
+#[path = "../../upstream/tests/conformance/registry.rs"]
+mod registry_records;
 
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;

@@ -224,10 +224,8 @@ impl Hop {
             self.body = Some(Body::empty());
         }
         let of_content = [CONTENT_TYPE, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LOCATION];
-        self.headers.retain(|(name, _)| match HeaderName::from_bytes(name.as_bytes()) {
-            Ok(name) => !(becomes_get && of_content.contains(&name)) && !(is_elsewhere && is_credential(&name)),
-            Err(_) => true,
-        });
+        let stays_behind = |name: &HeaderName| (becomes_get && of_content.contains(name)) || (is_elsewhere && is_credential(name));
+        self.headers.retain(|(name, _)| !HeaderName::from_bytes(name.as_bytes()).is_ok_and(|name| stays_behind(&name)));
     }
 }
 
