@@ -240,8 +240,8 @@ impl Permit {
     }
 
     /// The protected part failed.
-    pub fn failure(self) {
-        self.failure_at(Instant::now);
+    pub fn failure(mut self) {
+        self.finish(Verdict::Failure, Instant::now);
     }
 
     /// The call says nothing about the protected part: cancelled, or wrong by the caller's fault.
@@ -251,10 +251,6 @@ impl Permit {
 
     pub(crate) fn success_at(mut self, now: impl Fn() -> Instant) {
         self.finish(Verdict::Success, now);
-    }
-
-    pub(crate) fn failure_at(mut self, now: impl Fn() -> Instant) {
-        self.finish(Verdict::Failure, now);
     }
 
     fn finish(&mut self, verdict: Verdict, now: impl Fn() -> Instant) {

@@ -111,10 +111,11 @@ impl<E> Admission<'_, E> {
                 }
             }
             Verdict::Failed(_) => {
-                breaker.failure_at(|| now);
+                // A wait may lie between the last attempt and here, and what opens now must stay open from now on.
+                breaker.failure();
                 failures.fetch_add(1, Ordering::Relaxed);
                 if let Some(shed) = self.shed.take() {
-                    shed.refused(now);
+                    shed.refused(Instant::now());
                 }
             }
             Verdict::Nothing => breaker.ignore(),

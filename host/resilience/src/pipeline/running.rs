@@ -77,7 +77,8 @@ impl<E: Clone> Shared<E> {
 }
 
 fn may_eject<E>(set: &EndpointSet<E>, endpoint: &Endpoint<E>, allowed: usize, now: u64) -> bool {
-    if endpoint.stats.record.ejected_until(now).is_some() {
+    let belongs = set.endpoints.iter().any(|one| Arc::ptr_eq(&one.stats, &endpoint.stats));
+    if !belongs || endpoint.stats.record.ejected_until(now).is_some() {
         return false;
     }
     let ejected = set.endpoints.iter().filter(|one| one.stats.record.ejected_until(now).is_some()).count();

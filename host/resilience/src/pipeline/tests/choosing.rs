@@ -74,6 +74,20 @@ async fn the_last_endpoint_is_never_ejected_nor_more_than_a_tenth() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_endpoint_that_was_taken_away_is_not_ejected_any_more() {
+    let (pipeline, events) = pipeline(PipelineConfig { retry: RetryPolicies::same(RetryPolicy::NEVER), ..plain() }, &["a", "b"]);
+    ask(&pipeline, 8, &["a"], FailureClass::ServerError).await;
+    let terms = read(60);
+    let call = pipeline.call(&terms, |attempt| {
+        assert_eq!(attempt.endpoint, "a");
+        pipeline.set_endpoints(endpoints(&["b", "c"]));
+        std::future::ready(Err::<(), _>(fail(FailureClass::ServerError)))
+    });
+    assert!(call.await.is_err());
+    assert!(events.take("ejected").is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn requests_that_are_wrong_themselves_eject_nobody_and_open_no_breaker() {
     let (pipeline, events) = pipeline(plain(), &["a", "b"]);
     assert_eq!(ask(&pipeline, 100, &["a", "b"], FailureClass::Client).await.len(), 100);

@@ -81,6 +81,44 @@ async fn in_a_minute_of_outage_extra_attempts_are_at_most_0_2_calls_and_10_per_s
     }
 }
 
+#[test]
+fn threads_at_once_leave_nothing_behind_and_keep_to_the_budget() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_time().build().unwrap();
+    let retry = RetryPolicies::same(RetryPolicy { base: Duration::from_micros(10), ..RetryPolicy::default() });
+    let budget = BudgetConfig { ratio: 0.2, floor_per_second: 0, burst: 50 };
+    let hedge = Some(HedgeConfig { min_samples: 8, min_delay: Duration::ZERO, ..HedgeConfig::default() });
+    let config = PipelineConfig { retry, budget, hedge, breaker: unbreakable(), ..PipelineConfig::default() };
+    runtime.block_on(async {
+        let (pipeline, _) = pipeline(config, &["a", "b", "c"]);
+        let attempts = Arc::new(AtomicUsize::new(0));
+        let tasks: Vec<_> = (0..16)
+            .map(|_| {
+                let (pipeline, attempts) = (pipeline.clone(), Arc::clone(&attempts));
+                tokio::spawn(async move {
+                    for _ in 0..500 {
+                        let _ = pipeline
+                            .call(&read(60), |_| {
+                                let number = attempts.fetch_add(1, Ordering::Relaxed);
+                                async move {
+                                    tokio::task::yield_now().await;
+                                    if number.is_multiple_of(3) { Err(fail(FailureClass::ServerError)) } else { Ok(()) }
+                                }
+                            })
+                            .await;
+                    }
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+        assert_idle(&pipeline);
+        let extra = attempts.load(Ordering::Relaxed) - 8000;
+        assert!(extra <= 8000 / 5 + 50, "{extra}");
+        assert!(extra > 50, "{extra}");
+    });
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]
