@@ -13,7 +13,7 @@ pub(crate) fn day(text: &str) -> Option<NaiveDate> {
 
 /// Counts months from year 0.
 fn month(day: NaiveDate) -> i32 {
-    day.year() * 12 + day.month0().cast_signed()
+    day.year() * 12 + i32::try_from(day.month()).unwrap_or_default()
 }
 
 /// Such as `2026-11`.
