@@ -188,13 +188,21 @@ impl Flags {
     }
 
     /// The task `flags-poll`: takes over what other processes changed, every `interval`, and never ends. Whoever starts it drops it to
-    /// stop it; nothing is lost by that. When the records cannot be read it tells the observer, leaves the flags as they are and goes on.
+    /// stop it; nothing is lost by that. When the records cannot be read it tells the observer, leaves the flags as they are and goes on;
+    /// the log hears of it once, and again when they can be read.
     pub async fn poll(&self, interval: Duration) {
+        let mut failing = false;
         loop {
             tokio::time::sleep(interval).await;
-            if let Err(error) = self.refresh().await {
-                tracing::warn!(error = %error, "the flags' records could not be read; the flags stay as they were");
-                self.observer.refresh_failed(&error);
+            match self.refresh().await {
+                Ok(_) if std::mem::take(&mut failing) => tracing::info!("the flags' records can be read again"),
+                Ok(_) => {}
+                Err(error) => {
+                    if !std::mem::replace(&mut failing, true) {
+                        tracing::warn!(%error, "the flags' records cannot be read; the flags stay as they were");
+                    }
+                    self.observer.refresh_failed(&error);
+                }
             }
         }
     }

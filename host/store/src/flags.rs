@@ -27,7 +27,8 @@ impl SqliteStore {
         let rows: Vec<(String, i64, String)> =
             sqlx::query_as("SELECT name, version, definition FROM flag").fetch_all(&mut *transaction).await.map_err(failed)?;
         let flags = rows.into_iter().map(|(name, version, definition)| {
-            let flag: Flag = serde_json::from_str(&definition).map_err(|error| FlagRecordsError::Corrupt(format!("flag `{name}`: {error}")))?;
+            let flag: Flag =
+                serde_json::from_str(&definition).map_err(|error| FlagRecordsError::Corrupt(format!("flag `{name}`: {error}")))?;
             Ok((name, Flag { version: count(version)?, ..flag }))
         });
         Ok(FlagState { revision: count(revision)?, flags: flags.collect::<Result<_, FlagRecordsError>>()? })

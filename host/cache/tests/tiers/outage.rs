@@ -1,8 +1,10 @@
 //! Redis goes away and comes back.
 
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use breakwater_cache::{CacheConfig, MAX_PENDING_REMOVALS, RedisChange, RedisConfig, RedisFault, RedisOperation, Removed, Tier};
+use futures_util::poll;
 
 use crate::redis_server::{RedisServer, free_port};
 use crate::support::{NOW, available, entry, eventually, key, look, redis, start, with};
@@ -116,21 +118,44 @@ async fn what_was_removed_while_it_was_away_does_not_come_back_with_it() {
 }
 
 #[tokio::test]
-async fn a_removal_that_failed_once_is_told_later_and_hides_the_entry_until_then() {
+async fn a_removal_that_failed_is_told_later_and_hides_the_entry_until_then() {
     let Some(server) = RedisServer::start() else { return };
-    let (cache, ..) = start(with(RedisConfig { timeout: Duration::from_millis(200), ..redis(server.url()) })).await;
+    let (cache, ..) = start(with(RedisConfig { probe_interval: Duration::from_secs(1), ..redis(server.url()) })).await;
+    let (other, ..) = start(with(redis(server.url()))).await;
+    let allow = |rule: &str| {
+        let mut client = ::redis::Client::open(server.url()).unwrap().get_connection().unwrap();
+        let _: () = ::redis::cmd("ACL").arg("SETUSER").arg("default").arg(rule).query(&mut client).unwrap();
+    };
+    other.put(&key("a"), entry("one", NOW)).await;
+    allow("-unlink");
+    assert_eq!(cache.remove(&key("a")).await, Removed::Pending);
+    // Redis still has it, and is asked for other entries.
+    assert_eq!((look(&cache, "a").await, available(&cache)), (None, true));
+    // Keeping an entry under the key makes the removal pointless.
+    assert_eq!(cache.remove(&key("b")).await, Removed::Pending);
+    cache.put(&key("b"), entry("two", NOW)).await;
+    assert_eq!(cache.status().redis.unwrap().pending_removals, 1);
+    allow("+unlink");
+    eventually("Redis was told", async || cache.status().redis.unwrap().pending_removals == 0 && available(&cache)).await;
+    assert_eq!(look(&cache, "a").await, None);
+    assert_eq!(look(&other, "b").await, Some(("two".into(), Tier::Redis)));
+}
+
+#[tokio::test]
+async fn what_was_read_before_a_removal_does_not_stay_in_memory_after_it() {
+    let Some(server) = RedisServer::start() else { return };
+    let (cache, ..) = start(with(redis(server.url()))).await;
     let (other, ..) = start(with(redis(server.url()))).await;
     other.put(&key("a"), entry("one", NOW)).await;
     server.freeze();
-    assert_eq!(cache.remove(&key("a")).await, Removed::Pending);
-    assert_eq!(look(&cache, "a").await, None);
+    let wanted = key("a");
+    let (mut lookup, mut removal) = (pin!(cache.get(&wanted)), pin!(cache.remove(&wanted)));
+    assert!(poll!(&mut lookup).is_pending() && poll!(&mut removal).is_pending());
     server.thaw();
-    eventually("Redis was told", async || cache.status().redis.unwrap().pending_removals == 0).await;
-    eventually("Redis answers", async || available(&cache)).await;
+    assert_eq!(removal.await, Removed::Everywhere);
+    // Redis answered this one first, with the entry it still had.
+    assert_eq!(lookup.await.unwrap().tier, Tier::Redis);
     assert_eq!(look(&cache, "a").await, None);
-    // A new entry under the same key is kept as any other.
-    cache.put(&key("a"), entry("two", NOW)).await;
-    assert_eq!(look(&cache, "a").await, Some(("two".into(), Tier::Memory)));
 }
 
 #[tokio::test]
