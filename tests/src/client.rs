@@ -126,6 +126,22 @@ impl Client {
         self.post_picture("/v1/crop", picture, fields, "application/json").await
     }
 
+    /// `POST /v1/operations/{name}` with this input, asking for JSON.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub async fn call(&self, operation: &str, input: &Value) -> Result<Answer> {
+        self.post(&format!("/v1/operations/{operation}"), &serde_json::json!({ "input": input })).await
+    }
+
+    /// `PUT path` with a JSON body.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub async fn put(&self, path: &str, body: &Value) -> Result<Answer> {
+        self.send(self.request(Method::PUT, path).header("accept", "application/json").json(body)).await
+    }
+
     /// `DELETE path`.
     ///
     /// # Errors

@@ -4,6 +4,8 @@
 
 pub mod artifacts;
 pub mod client;
+pub mod external;
 pub mod forged;
 pub mod photographs;
 pub mod service;
+pub mod upstream;

@@ -219,7 +219,7 @@ impl Service {
 }
 
 /// The address in the line that a service prints: the first `http://host:port`.
-fn base_of(line: &str) -> Option<String> {
+pub(crate) fn base_of(line: &str) -> Option<String> {
     let address = line.split_whitespace().find_map(|word| word.split_once("http://"))?.1;
     let end = address.find(|c: char| !(c.is_alphanumeric() || ".:[]-".contains(c))).unwrap_or(address.len());
     let address = address.get(..end)?.trim_end_matches(['.', ':']);
@@ -227,8 +227,8 @@ fn base_of(line: &str) -> Option<String> {
 }
 
 /// A child process that does not outlive its parent unless it is left running.
-struct Process {
-    pid: Pid,
+pub(crate) struct Process {
+    pub(crate) pid: Pid,
     log: Arc<Mutex<String>>,
     exit: Mutex<Receiver<std::io::Result<ExitStatus>>>,
     ended: bool,
@@ -236,7 +236,7 @@ struct Process {
 }
 
 impl Process {
-    fn watch(mut child: Child, folder: Option<&Path>) -> Result<Self> {
+    pub(crate) fn watch(mut child: Child, folder: Option<&Path>) -> Result<Self> {
         let pid = Pid::from_child(&child);
         let log = Arc::new(Mutex::new(String::new()));
         let stderr = child.stderr.take().context("the service has no standard error")?;
@@ -247,11 +247,11 @@ impl Process {
         Ok(Self { pid, log, exit: Mutex::new(exit), ended: false, _guard: Guard::over(pid, folder)? })
     }
 
-    fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn wait(&mut self, patience: Duration) -> Result<ExitStatus> {
+    pub(crate) fn wait(&mut self, patience: Duration) -> Result<ExitStatus> {
         let status = self
             .exit
             .get_mut()

@@ -10,6 +10,8 @@
 #[path = "e2e/support.rs"]
 mod support;
 
+#[path = "e2e/cache.rs"]
+mod cache;
 #[path = "e2e/cli.rs"]
 mod cli;
 #[path = "e2e/config.rs"]
@@ -28,12 +30,18 @@ mod guide;
 mod hostile_clients;
 #[path = "e2e/hostile_pictures.rs"]
 mod hostile_pictures;
+#[path = "e2e/javascript.rs"]
+mod javascript;
 #[path = "e2e/lifecycle.rs"]
 mod lifecycle;
 #[path = "e2e/negotiation.rs"]
 mod negotiation;
+#[path = "e2e/operations.rs"]
+mod operations;
 #[path = "e2e/plugins.rs"]
 mod plugins;
+#[path = "e2e/remote_images.rs"]
+mod remote_images;
 #[path = "e2e/sheet.rs"]
 mod sheet;
 #[path = "e2e/surface.rs"]

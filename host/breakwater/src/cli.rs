@@ -26,6 +26,13 @@ pub(crate) enum Command {
     Crop(CropArguments),
     /// Find faces, people and objects in pictures here, without a server
     Detect(DetectArguments),
+    /// Call an operation of a running service
+    Call(CallArguments),
+    /// Show how a running service is: upstreams, breakers, plugins, cache
+    Status {
+        #[command(flatten)]
+        server: ServerAddress,
+    },
     /// Look at plugins, and change those of a running service
     #[command(subcommand)]
     Plugin(PluginCommand),
@@ -143,11 +150,41 @@ pub(crate) struct DetectArguments {
     pub(crate) places: Places,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct CallArguments {
+    /// The operation
+    pub(crate) name: String,
+    /// File with the input, JSON; - reads standard input; an empty object without it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) input: Option<PathBuf>,
+    /// File to attach; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub(crate) attach: Vec<PathBuf>,
+    /// The user or service on whose behalf the call is made
+    #[arg(long)]
+    pub(crate) subject: Option<String>,
+    /// The organisation it belongs to
+    #[arg(long)]
+    pub(crate) tenant: Option<String>,
+    /// The same for every try at one effect
+    #[arg(long, value_name = "KEY")]
+    pub(crate) idempotency_key: Option<String>,
+    /// Folder for the attachments of the answer, which otherwise are printed in base64; made when it does not exist
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Address of the running service
+    #[arg(long, value_name = "URL", env = "BREAKWATER_SERVER", default_value = DEFAULT_SERVER)]
+    pub(crate) server: reqwest::Url,
+}
+
+/// Where a service listens that was not told.
+const DEFAULT_SERVER: &str = "http://127.0.0.1:8080";
+
 /// Where the service is that a command talks to.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ServerAddress {
     /// Address of the running service
-    #[arg(long, value_name = "URL", env = "BREAKWATER_SERVER", default_value = "http://127.0.0.1:8080")]
+    #[arg(long, value_name = "URL", env = "BREAKWATER_SERVER", default_value = DEFAULT_SERVER)]
     pub(crate) server: reqwest::Url,
     /// Print the answer as JSON
     #[arg(long)]
@@ -228,5 +265,8 @@ mod tests {
         let cli = Cli::parse_from(["breakwater", "detect", "a.jpg", "--types", "face,object"]);
         assert!(matches!(cli.command, Command::Detect(detect) if detect.types == [DetectionKind::Face, DetectionKind::Object]));
         assert!(Cli::try_parse_from(["breakwater", "crop"]).is_err(), "a crop needs a file");
+        let cli = Cli::parse_from(["breakwater", "call", "detect-objects", "--attach", "a.jpg", "--attach", "b.jpg", "--input", "-"]);
+        assert!(matches!(cli.command, Command::Call(call) if call.attach.len() == 2 && call.server.port() == Some(8080)));
+        assert!(Cli::try_parse_from(["breakwater", "call"]).is_err(), "a call names an operation");
     }
 }

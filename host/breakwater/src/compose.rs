@@ -1,20 +1,27 @@
 //! Puts the parts together.
 
 mod convert;
+mod observers;
+mod outside;
 mod scrape;
+mod upstreams;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use breakwater_cache::{Cache, Clock};
 use breakwater_core::Deadline;
+use breakwater_flags::{FlagRecords, Flags, MemoryFlagRecords};
 use breakwater_inference::Inference;
-use breakwater_operations::{CpuPermits, MediaRoot, ModelDetectors, Operations, OperationsConfig};
-use breakwater_plugins::{Catalogue, CatalogueRecords, MemoryRecords};
+use breakwater_operations::{CpuPermits, MediaRoot, ModelDetectors, Operations, OperationsConfig, Parts};
+use breakwater_plugins::{Catalogue, CatalogueRecords, MemoryRecords, Ports};
 use breakwater_settings::Settings;
 use breakwater_store::SqliteStore;
-use breakwater_telemetry::Metrics;
+use breakwater_telemetry::{Metrics, Tracer};
+use breakwater_upstream::{MemoryRecords as MemoryRegistryRecords, RegistryRecords, Upstreams};
+use tokio_util::sync::CancellationToken;
 
 use crate::places::Surroundings;
 pub(crate) use convert::{http_config, log_config, readiness_config};
@@ -31,12 +38,18 @@ pub(crate) enum Keep {
     OnlyCompiled,
 }
 
+/// How often the flags are read again that another process may have changed.
+const FLAG_POLL: Duration = Duration::from_secs(2);
+
 /// The parts of a running host.
 pub(crate) struct Host {
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) tracer: Arc<Tracer>,
     pub(crate) inference: Arc<Inference>,
     pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) operations: Arc<Operations>,
+    /// Ends the tasks of upstreams, cache and flags.
+    stop: CancellationToken,
 }
 
 impl Host {
@@ -47,43 +60,108 @@ impl Host {
     pub(crate) async fn start(settings: &Settings, surroundings: &Surroundings, keep: Keep) -> Result<Self> {
         let data_dir = settings.data.dir.clone().unwrap_or_else(|| surroundings.data_dir());
         std::fs::create_dir_all(&data_dir).with_context(|| format!("cannot make the data directory {}", data_dir.display()))?;
+        outside::choose_cryptography();
         let metrics = Metrics::new(VERSION);
+        let tracer = tracer(settings)?;
+        let stop = CancellationToken::new();
         let cpu = CpuPermits::start("cpu", convert::threads(settings.operations.cpu_threads), settings.operations.cpu_queue)
             .context("cannot start the CPU pool")?;
         let inference = Inference::start(convert::inference_config(settings)).context("cannot start inference")?;
-        let records = records(&data_dir, keep).await?;
+        let records = Records::open(&data_dir, keep).await?;
+        let upstreams = upstreams_of(settings, &records, &metrics, &tracer, &stop).await?;
+        let flags = Flags::open(records.flags, upstreams::flags(settings)).await.context("cannot read the feature flags")?;
+        let observer = Arc::new(observers::CacheEvents(Arc::clone(&metrics)));
+        let cache = Cache::start_observed(upstreams::cache_config(settings), observer, Clock::system()).await.context("cannot set up the cache")?;
+
         let mut runtime = convert::runtime_config(settings, data_dir.join("compiled"), surroundings)?;
-        runtime.breaker_observer = scrape::breaker_observer(&metrics);
-        let detect = Arc::new(ModelDetectors::new(Arc::clone(&inference)));
-        let catalogue =
-            Catalogue::open(runtime, records, detect, Arc::clone(&cpu) as _).await.context("cannot start the plugin runtime")?;
+        runtime.breaker_observer = observers::plugin_breakers(&metrics);
+        runtime.rollback_observer = observers::rollbacks(&metrics);
+        runtime.call_observer = observers::guest_calls(&metrics, &tracer);
+        let detectors = Arc::new(ModelDetectors::new(Arc::clone(&inference)));
+        let ports = Ports {
+            detect: detectors.clone(),
+            cpu: Arc::clone(&cpu) as _,
+            outbound: Arc::new(outside::ThroughUpstreams(Arc::clone(&upstreams))),
+            flags: Arc::new(outside::ReadFlags(Arc::clone(&flags))),
+        };
+        let catalogue = Catalogue::open(runtime, records.catalogue, ports).await.context("cannot start the plugin runtime")?;
         let media = match keep {
             Keep::Everything => Some(media_root(settings, &data_dir)?),
             Keep::OnlyCompiled => None,
         };
+        metrics.connect(scrape::sources(&inference, &catalogue, &cpu, &upstreams, &cache, &tracer));
+        let polled = Arc::clone(&flags);
+        let stopping = stop.clone();
+        tokio::spawn(async move { stopping.run_until_cancelled(polled.poll(FLAG_POLL)).await });
         let config = OperationsConfig { limits: convert::image_limits(settings), media };
-        let operations = Operations::new(config, Arc::clone(&inference), Arc::clone(&catalogue), Arc::clone(&cpu), Arc::clone(&metrics));
-        metrics.connect(scrape::sources(&inference, &catalogue, &cpu));
-        Ok(Self { metrics, inference, catalogue, operations })
+        let parts = Parts {
+            detectors,
+            catalogue: Arc::clone(&catalogue),
+            cpu,
+            upstreams,
+            cache,
+            flags,
+            metrics: Arc::clone(&metrics),
+            tracer: Arc::clone(&tracer),
+        };
+        let operations = Operations::new(config, upstreams::chains(settings), parts);
+        Ok(Self { metrics, tracer, inference, catalogue, operations, stop })
     }
 
     /// Waits for plugin calls and ends the parts; what has not ended within `patience` is left behind.
     pub(crate) async fn stop(self, patience: Duration) {
         let deadline = Deadline::after(patience);
         self.catalogue.shutdown(deadline).await;
+        self.stop.cancel();
         if deadline.bound("stopping inference", self.inference.shutdown()).await.is_err() {
             tracing::warn!("inference did not stop in time");
+        }
+        if let Err(error) = self.tracer.shutdown(deadline.remaining()).await {
+            tracing::warn!(%error, "not every span was exported");
         }
     }
 }
 
-async fn records(data_dir: &Path, keep: Keep) -> Result<Arc<dyn CatalogueRecords>> {
-    if keep == Keep::OnlyCompiled {
-        return Ok(Arc::new(MemoryRecords::default()));
+fn tracer(settings: &Settings) -> Result<Arc<Tracer>> {
+    let Some(config) = upstreams::otlp_config(settings) else { return Ok(Tracer::disabled()) };
+    let transport = Arc::new(outside::CollectorClient::default());
+    Tracer::start(&config, transport, tokio::runtime::Handle::current()).context("cannot set up the export of spans")
+}
+
+async fn upstreams_of(
+    settings: &Settings,
+    records: &Records,
+    metrics: &Arc<Metrics>,
+    tracer: &Arc<Tracer>,
+    stop: &CancellationToken,
+) -> Result<Arc<Upstreams>> {
+    let observer = observers::UpstreamEvents { metrics: Arc::clone(metrics), tracer: Arc::clone(tracer) };
+    let config = upstreams::upstreams_config(settings);
+    let started = Upstreams::start(config, Arc::clone(&records.registry), Arc::new(observer), stop.clone()).await;
+    started.map_err(outside::setup).context("cannot set up the upstreams")
+}
+
+/// What is kept between runs, or for this one.
+struct Records {
+    catalogue: Arc<dyn CatalogueRecords>,
+    registry: Arc<dyn RegistryRecords>,
+    flags: Arc<dyn FlagRecords>,
+}
+
+impl Records {
+    async fn open(data_dir: &Path, keep: Keep) -> Result<Self> {
+        if keep == Keep::OnlyCompiled {
+            return Ok(Self {
+                catalogue: Arc::new(MemoryRecords::default()),
+                registry: Arc::new(MemoryRegistryRecords::default()),
+                flags: Arc::new(MemoryFlagRecords::default()),
+            });
+        }
+        let file = data_dir.join("breakwater.sqlite");
+        let store = SqliteStore::open(&file).await.with_context(|| format!("cannot open the records in {}", file.display()))?;
+        let store = Arc::new(store);
+        Ok(Self { catalogue: store.clone(), registry: store.clone(), flags: store })
     }
-    let file = data_dir.join("breakwater.sqlite");
-    let store = SqliteStore::open(&file).await.with_context(|| format!("cannot open the records in {}", file.display()))?;
-    Ok(Arc::new(store))
 }
 
 fn media_root(settings: &Settings, data_dir: &Path) -> Result<Arc<MediaRoot>> {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use breakwater_settings::{ENVIRONMENT_PREFIX, Flag, Origin, Settings};
+use breakwater_settings::{Flag, Origin, Settings, sets_a_key};
 
 use crate::cli::{Places, ServeArguments};
 
@@ -67,6 +67,6 @@ impl Sources {
 
 /// The variables that set keys.
 fn environment() -> impl Iterator<Item = (String, String)> {
-    let ours = std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with(ENVIRONMENT_PREFIX));
+    let ours = std::env::vars_os().filter(|(name, _)| sets_a_key(&name.to_string_lossy()));
     ours.map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
 }

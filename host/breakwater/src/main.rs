@@ -23,6 +23,8 @@ fn main() -> ExitCode {
         Command::Config(command) => command::config::run(command),
         Command::Crop(arguments) => command::crop::run(arguments),
         Command::Detect(arguments) => command::detect::run(arguments),
+        Command::Call(arguments) => command::call::run(arguments),
+        Command::Status { server } => command::status::run(server),
         Command::Plugin(command) => command::plugin::run(command),
         Command::Openapi => command::openapi::run(),
         Command::CompileComponent { input, output } => command::compile_component::run(&input, &output),

@@ -1,12 +1,12 @@
 //! Talks to a running service.
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use breakwater_plugins::PluginPackage;
+use reqwest::header::ACCEPT;
 use reqwest::multipart::{Form, Part};
 use reqwest::{Client, RequestBuilder, Url};
 use serde::Deserialize;
@@ -68,6 +68,21 @@ impl Server {
         self.answer(self.client.delete(self.url(&["v1", "plugins", id, "generations", &digest])?)).await
     }
 
+    /// Calls an operation. The form has its fields and attachments; a key makes it safe to repeat.
+    pub(crate) async fn call(&self, operation: &str, form: Form, idempotency_key: Option<&str>) -> Result<Value> {
+        let request = self.client.post(self.url(&["v1", "operations", operation])?).header(ACCEPT, "application/json");
+        let request = match idempotency_key {
+            Some(key) => request.header("Idempotency-Key", key),
+            None => request,
+        };
+        self.answer(request.multipart(form)).await
+    }
+
+    /// The whole service in one document.
+    pub(crate) async fn status(&self) -> Result<Value> {
+        self.answer(self.client.get(self.url(&["v1", "status"])?)).await
+    }
+
     fn url(&self, path: &[&str]) -> Result<Url> {
         let mut url = self.base.clone();
         // Each part is escaped, so that an id cannot lead to another route.
@@ -127,10 +142,9 @@ fn package(folder: &Path) -> Result<Form> {
     let text = std::fs::read_to_string(folder.join("plugin.toml"))?;
     let component = Part::bytes(package.component().to_vec()).file_name("component.wasm").mime_str("application/wasm")?;
     let mut form = Form::new().text("manifest", text).part("component", component);
-    let named = manifest.fixtures.iter().flat_map(|fixture| std::iter::once(&fixture.image).chain(&fixture.detections));
-    for file in named.collect::<BTreeSet<_>>() {
+    for file in manifest.fixtures.files() {
         let bytes = std::fs::read(folder.join(file)).with_context(|| format!("cannot read {file}"))?;
-        form = form.part("fixture", Part::bytes(bytes).file_name(file.clone()));
+        form = form.part("fixture", Part::bytes(bytes).file_name(file.to_owned()));
     }
     Ok(form)
 }

@@ -84,14 +84,32 @@ pub struct Outcome<T> {
     pub reasons: Vec<Reason>,
     /// How many providers were tried, this one included.
     pub attempts: u32,
+    /// The level of a fallback that answered, such as `basic-template`; `stale` for a cache entry past its time, `static` for the
+    /// configured answer. None for a provider that answers in full.
+    pub level: Option<String>,
+    /// How old the answer is, when it came from a cache.
+    pub cached_age: Option<Duration>,
     /// How long it took.
     pub elapsed: Duration,
 }
 
 impl<T> Outcome<T> {
-    /// Whether another provider than the first answered.
+    /// An answer that its first provider gave at once.
+    #[must_use]
+    pub fn new(value: T, served_by: ServedBy) -> Self {
+        Self { value, served_by, reasons: Vec::new(), attempts: 1, level: None, cached_age: None, elapsed: Duration::ZERO }
+    }
+
+    /// The same history with another value.
+    #[must_use]
+    pub fn map<U>(self, turn: impl FnOnce(T) -> U) -> Outcome<U> {
+        let Self { value, served_by, reasons, attempts, level, cached_age, elapsed } = self;
+        Outcome { value: turn(value), served_by, reasons, attempts, level, cached_age, elapsed }
+    }
+
+    /// Whether another than the first provider answered, or one at a lower level.
     #[must_use]
     pub fn is_degraded(&self) -> bool {
-        !self.reasons.is_empty()
+        !self.reasons.is_empty() || self.level.is_some()
     }
 }

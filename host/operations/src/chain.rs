@@ -1,9 +1,10 @@
 //! The provider chain: who is asked, in which order, for how long, and what a failure means for the next one.
 //!
-//! Providers are asked in order under one deadline. Each gets the smaller of its own timeout and what is left after the reserves of
-//! those behind it, so that a slow provider cannot use up the time in which another could still have answered. A provider that was
-//! not the first to be asked makes the answer degraded; the outcome says what failed before it. The chain never asks one provider
-//! twice: retries belong to whoever talks to an upstream.
+//! Providers are asked in order under one deadline: those that answer in full, then what a cache still holds, then fallbacks by
+//! level, then the configured answer. Each gets the smaller of its own timeout and what is left after the reserves of those behind
+//! it, so that a slow provider cannot use up the time in which another could still have answered. A provider that was not the first
+//! to be asked makes the answer degraded; the outcome says what failed before it. The chain never asks one provider twice: retries
+//! belong to whoever talks to an upstream.
 
 use std::time::Duration;
 
@@ -13,48 +14,89 @@ use tokio::time::Instant;
 
 use crate::operation::OperationEffect;
 
-/// What asks a provider; it is given the deadline the provider must keep.
-pub type Ask<'a, T> = Box<dyn FnOnce(Deadline) -> BoxFuture<'a, Result<T, Failure>> + Send + 'a>;
+/// The share of a call's time that may be kept back for all the providers behind the first, as a divisor.
+const RESERVED_SHARE: u32 = 2;
+
+/// What a provider is told when it is asked.
+#[derive(Debug, Clone)]
+pub struct Asking {
+    /// When it must have answered.
+    pub deadline: Deadline,
+    /// Why the provider before it did not answer; none for the first.
+    pub cause: Option<Failure>,
+}
+
+/// Asks a provider. `None` passes the call on.
+pub type Ask<'a, T> = Box<dyn FnOnce(Asking) -> BoxFuture<'a, Result<Option<T>, Failure>> + Send + 'a>;
 
 /// One way of answering.
 pub struct Provider<'a, T> {
     /// Who answers, for the outcome and for the reasons of those after it.
     pub served_by: ServedBy,
+    /// The level it answers at, when it does not answer in full.
+    pub level: Option<String>,
     /// The longest it may take.
     pub timeout: Duration,
-    /// Time kept back for it from those before it.
+    /// Time kept back for it from those before it. All reserves together keep back at most half of the call's time.
     pub reserve: Duration,
+    /// Whether a failure of it is about the call itself, so that asking anybody else would be wrong.
+    pub ends: fn(&Failure) -> bool,
     /// Asks it.
     pub ask: Ask<'a, T>,
 }
 
+/// A request that is wrong is wrong for everybody.
+#[must_use]
+pub fn is_about_the_request(failure: &Failure) -> bool {
+    failure.kind == FailureKind::InvalidRequest
+}
+
 impl<T> std::fmt::Debug for Provider<'_, T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { served_by, timeout, reserve, .. } = self;
-        f.debug_struct("Provider").field("served_by", served_by).field("timeout", timeout).field("reserve", reserve).finish()
+        let Self { served_by, level, timeout, reserve, .. } = self;
+        f.debug_struct("Provider")
+            .field("served_by", served_by)
+            .field("level", level)
+            .field("timeout", timeout)
+            .field("reserve", reserve)
+            .finish_non_exhaustive()
     }
+}
+
+/// The providers of one call.
+#[derive(Debug)]
+pub struct Chain<'a, T> {
+    /// What the operation does to the world.
+    pub effect: OperationEffect,
+    /// In the order in which they are asked.
+    pub providers: Vec<Provider<'a, T>>,
+    /// Why those that answer in full are not among the providers, such as a flag that is off. The answer is degraded then.
+    pub refused: Option<Failure>,
 }
 
 /// Asks the providers in order until one answers.
 ///
 /// # Errors
-/// * The failure of the first provider that calls the request invalid: another provider would be wrong to answer it.
+/// * The first failure that is about the call itself, such as an invalid request: another provider would be wrong to answer it.
 /// * For an operation that changes something: `call.outcome-unknown` after a failure that may have had an effect.
-/// * Otherwise the failure of the last provider, with what failed before it under `attempts` in its detail.
-/// * `call.no-provider` when there is nobody to ask.
-pub async fn run<T>(effect: OperationEffect, providers: Vec<Provider<'_, T>>, deadline: Deadline) -> Result<Outcome<T>, Failure> {
+/// * Otherwise the failure of the last provider that failed, with every attempt under `attempts` in its detail.
+/// * `call.no-provider` when there is nobody to ask, or everyone passed.
+pub async fn run<T>(chain: Chain<'_, T>, deadline: Deadline) -> Result<Outcome<T>, Failure> {
     let started = Instant::now();
-    let mut behind: Duration = providers.iter().map(|provider| provider.reserve).sum();
-    let mut reasons = Vec::new();
-    let mut last = None;
-    for (attempts, Provider { served_by, timeout, reserve, ask }) in (1..).zip(providers) {
-        behind = behind.saturating_sub(reserve);
-        let own = deadline.reserving(behind).tightened(timeout);
-        let failure = match attempt(&served_by, own, ask, effect).await {
-            Ok(value) => return Ok(Outcome { value, served_by, reasons, attempts, elapsed: started.elapsed() }),
+    let Chain { effect, providers, refused } = chain;
+    let mut reserves = Reserves::of(&providers, deadline);
+    let mut reasons: Vec<Reason> = refused.iter().map(|failure| Reason::of("chain", failure)).collect();
+    let mut last = refused;
+    for (attempts, Provider { served_by, level, timeout, reserve, ends, ask }) in (1..).zip(providers) {
+        let asking = Asking { deadline: deadline.reserving(reserves.behind(reserve)).tightened(timeout), cause: last.clone() };
+        let failure = match attempt(&served_by, asking, ask, effect).await {
+            Ok(Some(value)) => {
+                return Ok(Outcome { value, served_by, reasons, attempts, level, cached_age: None, elapsed: started.elapsed() });
+            }
+            Ok(None) => continue,
             Err(failure) => failure.from_origin(served_by.label()),
         };
-        if failure.kind == FailureKind::InvalidRequest {
+        if ends(&failure) {
             return Err(failure);
         }
         if effect != OperationEffect::Read && failure.effect != Effect::None {
@@ -66,13 +108,41 @@ pub async fn run<T>(effect: OperationEffect, providers: Vec<Provider<'_, T>>, de
     Err(all_failed(last, &reasons))
 }
 
-async fn attempt<T>(served_by: &ServedBy, own: Deadline, ask: Ask<'_, T>, effect: OperationEffect) -> Result<T, Failure> {
+/// The time kept back for the providers not asked yet.
+struct Reserves {
+    left: Duration,
+    /// How much of each reserve is kept, so that all of them fit into their share of the call's time.
+    scale: f64,
+}
+
+impl Reserves {
+    fn of<T>(providers: &[Provider<'_, T>], deadline: Deadline) -> Self {
+        let wanted: Duration = providers.iter().map(|provider| provider.reserve).sum();
+        let allowed = deadline.remaining() / RESERVED_SHARE;
+        let scale = if wanted <= allowed { 1.0 } else { allowed.as_secs_f64() / wanted.as_secs_f64() };
+        Self { left: wanted, scale }
+    }
+
+    /// What is kept back from the next provider, whose own reserve is `own`.
+    fn behind(&mut self, own: Duration) -> Duration {
+        self.left = self.left.saturating_sub(own);
+        self.left.mul_f64(self.scale)
+    }
+}
+
+async fn attempt<T>(
+    served_by: &ServedBy,
+    asking: Asking,
+    ask: Ask<'_, T>,
+    effect: OperationEffect,
+) -> Result<Option<T>, Failure> {
     let late = |message: String| Failure::new(FailureKind::Timeout, "call.deadline", message);
+    let own = asking.deadline;
     if own.has_passed() {
         return Err(late(format!("no time was left to ask {}", served_by.label())));
     }
     // The provider is cut off even if it does not look at its deadline.
-    match tokio::time::timeout_at(own.instant(), ask(own)).await {
+    match tokio::time::timeout_at(own.instant(), ask(asking)).await {
         Ok(result) => result,
         Err(_) => {
             let mut failure = late(format!("{} did not answer in time", served_by.label()));
@@ -98,107 +168,13 @@ fn all_failed(last: Option<Failure>, reasons: &[Reason]) -> Failure {
     if reasons.len() < 2 {
         return failure;
     }
-    let detail = serde_json::json!({ "attempts": reasons });
-    failure.with_detail(detail)
+    let mut detail = match failure.detail.clone() {
+        Some(serde_json::Value::Object(detail)) => detail,
+        _ => serde_json::Map::new(),
+    };
+    detail.insert("attempts".to_owned(), serde_json::json!(reasons));
+    failure.with_detail(detail.into())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn host(name: &str) -> ServedBy {
-        ServedBy::Host { name: name.to_owned() }
-    }
-
-    fn provider<'a>(name: &str, timeout: u64, reserve: u64, takes: u64, result: Result<u32, Failure>) -> Provider<'a, u32> {
-        let ask: Ask<'a, u32> = Box::new(move |_| {
-            Box::pin(async move {
-                tokio::time::sleep(Duration::from_millis(takes)).await;
-                result
-            })
-        });
-        Provider { served_by: host(name), timeout: Duration::from_millis(timeout), reserve: Duration::from_millis(reserve), ask }
-    }
-
-    fn down() -> Failure {
-        Failure::new(FailureKind::Unavailable, "test.down", "it is down")
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_first_that_answers_ends_the_chain() {
-        let chain = vec![provider("a", 100, 0, 1, Ok(1)), provider("b", 100, 0, 1, Ok(2))];
-        let outcome = run(OperationEffect::Read, chain, Deadline::after(Duration::from_secs(1))).await.unwrap();
-        assert_eq!((outcome.value, outcome.attempts, outcome.is_degraded()), (1, 1, false));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_failure_goes_on_and_is_recorded() {
-        let chain = vec![provider("a", 100, 0, 1, Err(down())), provider("b", 100, 0, 1, Ok(2))];
-        let outcome = run(OperationEffect::Read, chain, Deadline::after(Duration::from_secs(1))).await.unwrap();
-        assert_eq!((outcome.value, outcome.attempts, outcome.served_by), (2, 2, host("b")));
-        let reason = Reason { provider: "host:a".into(), code: "test.down".into(), message: "it is down".into() };
-        assert_eq!(outcome.reasons, [reason]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_invalid_request_ends_the_call() {
-        let chain = vec![provider("a", 100, 0, 1, Err(Failure::invalid("test.wrong", "no"))), provider("b", 100, 0, 1, Ok(2))];
-        let failure = run(OperationEffect::Read, chain, Deadline::after(Duration::from_secs(1))).await.unwrap_err();
-        assert_eq!((&*failure.code, failure.origin.as_deref()), ("test.wrong", Some("host:a")));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_slow_provider_leaves_the_reserve_of_the_next() {
-        let started = Instant::now();
-        let chain = vec![provider("slow", 10_000, 0, 60_000, Ok(1)), provider("next", 10_000, 40, 40, Ok(2))];
-        let outcome = run(OperationEffect::Read, chain, Deadline::after(Duration::from_millis(100))).await.unwrap();
-        assert_eq!((outcome.value, outcome.reasons[0].code.as_str()), (2, "call.deadline"));
-        assert_eq!(started.elapsed(), Duration::from_millis(100));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_change_that_may_have_happened_is_not_tried_elsewhere() {
-        let chain = vec![provider("slow", 10, 0, 60_000, Ok(1)), provider("next", 10, 0, 1, Ok(2))];
-        let failure = run(OperationEffect::Create, chain, Deadline::after(Duration::from_secs(1))).await.unwrap_err();
-        assert_eq!((&*failure.code, failure.effect), ("call.outcome-unknown", Effect::Unknown));
-        let chain = vec![provider("refused", 10, 0, 1, Err(down())), provider("next", 10, 0, 1, Ok(2))];
-        assert_eq!(run(OperationEffect::Create, chain, Deadline::after(Duration::from_secs(1))).await.unwrap().value, 2);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn when_all_fail_the_last_failure_lists_the_attempts() {
-        let chain = vec![provider("a", 100, 0, 1, Err(down())), provider("b", 100, 0, 1, Err(Failure::limit("test.full", "full")))];
-        let failure = run(OperationEffect::Read, chain, Deadline::after(Duration::from_secs(1))).await.unwrap_err();
-        assert_eq!(&*failure.code, "test.full");
-        assert_eq!(failure.detail.unwrap()["attempts"][0]["code"], "test.down");
-        assert_eq!(
-            &*run::<u32>(OperationEffect::Read, vec![], Deadline::after(Duration::ZERO)).await.unwrap_err().code,
-            "call.no-provider"
-        );
-    }
-
-    proptest! {
-        #[test]
-        fn a_chain_never_outlasts_its_deadline_and_records_every_failure(
-            budget in 0u64..200,
-            spec in proptest::collection::vec((1u64..150, 0u64..60, 0u64..300, any::<bool>()), 1..6),
-        ) {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-            runtime.block_on(async {
-                let started = Instant::now();
-                let providers = spec.iter().enumerate().map(|(index, (timeout, reserve, takes, works))| {
-                    let result = if *works { Ok(index as u32) } else { Err(down()) };
-                    provider(&index.to_string(), *timeout, *reserve, *takes, result)
-                });
-                let result = run(OperationEffect::Read, providers.collect(), Deadline::after(Duration::from_millis(budget))).await;
-                prop_assert!(started.elapsed() <= Duration::from_millis(budget + 1));
-                if let Ok(outcome) = result {
-                    prop_assert_eq!(outcome.reasons.len() as u32, outcome.value);
-                    prop_assert_eq!(outcome.attempts, outcome.value + 1);
-                }
-                Ok(())
-            })?;
-        }
-    }
-}
+mod tests;

@@ -3,13 +3,18 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use breakwater_core::{AspectRatio, CallContext, Detection, DetectionKind, Failure, PlanRequest, Reason, Rect, ServedBy, Size, Term};
+use breakwater_core::{
+    AspectRatio, CallContext, Deadline, Detection, DetectionKind, Failure, FailureKind, PlanRequest, Reason, Rect, ServedBy, Size, Term,
+};
+use breakwater_plugins::Snapshot;
 use breakwater_telemetry::Stage;
 use breakwater_vision::{Encoded, Format, Image, OutputOptions};
+use bytes::Bytes;
 use serde_json::Value;
 
 use crate::detect::DEFAULT_THRESHOLD;
 use crate::detectors;
+use crate::json;
 use crate::operation::CROP_IMAGE;
 use crate::operations::Operations;
 use crate::output_size::{self, WantedSize};
@@ -67,6 +72,8 @@ pub struct CropOutput {
     pub served_by: ServedBy,
     /// What failed before that; not empty means degraded.
     pub degraded_reasons: Vec<Reason>,
+    /// The level of the fallback that answered, when one did.
+    pub level: Option<String>,
     /// How many providers were asked.
     pub attempts: u32,
     /// How long each stage took.
@@ -81,7 +88,7 @@ impl CropOutput {
     /// Whether another provider than the strategy's plugin planned.
     #[must_use]
     pub fn is_degraded(&self) -> bool {
-        !self.degraded_reasons.is_empty()
+        !self.degraded_reasons.is_empty() || self.level.is_some()
     }
 }
 
@@ -124,21 +131,57 @@ impl Operations {
     /// `cpu.overloaded`. What loading, decoding and encoding fail with, and `call.deadline`. A failing plugin is no failure: the
     /// answer is degraded.
     pub async fn crop(&self, context: &CallContext, input: CropInput) -> Result<CropOutput, Failure> {
-        let started = Instant::now();
-        let result = self.cut(context, input, started).await;
-        self.count(&CROP_IMAGE, started, result.as_ref().map(|output| (&output.served_by, output.is_degraded())));
+        let (context, snapshot) = self.enter(context);
+        let entry = snapshot.table.get(CROP_IMAGE.name)?;
+        let mut failed = None;
+        if entry.is_plain() && self.is_switched_on(&entry.flag, &context) {
+            let started = Instant::now();
+            match self.crop_here(&context, &snapshot.plugins, input.clone()).await {
+                Err(failure) if entry.can_degrade(&failure) => failed = Some(failure),
+                result => {
+                    self.count_call(CROP_IMAGE.name, started, result.as_ref().map(|output| (&output.served_by, output.is_degraded())));
+                    return result;
+                }
+            }
+        }
+        let payload = json::crop::to_payload(&input);
+        let outcome = self.answer(context.clone(), Arc::clone(&snapshot), CROP_IMAGE.name, payload, failed).await?;
+        let history = outcome.clone().map(drop);
+        let reply = json::crop::Reply::of(outcome.value)?;
+        let (picture, path) = self.picture_of(&reply, input.store, context.deadline).await?;
+        reply.into_output(picture, path, &input, history)
+    }
+
+    /// The picture that a provider attached or wrote, and its path below the media root when one is wanted.
+    async fn picture_of(&self, reply: &json::crop::Reply, store: bool, deadline: Deadline) -> Result<(Bytes, Option<String>), Failure> {
+        match (&reply.picture, reply.path(), self.media()) {
+            (Some(picture), None, Some(media)) if store => {
+                let format = Format::sniff(picture).unwrap_or(Format::Jpeg);
+                Ok((picture.clone(), Some(media.write(picture.clone(), format, deadline).await?)))
+            }
+            (Some(picture), path, _) => Ok((picture.clone(), path.map(str::to_owned))),
+            (None, Some(path), Some(media)) => Ok((media.read(path, deadline).await?, Some(path.to_owned()))),
+            _ => {
+                let message = "the answer of a provider brings no picture and names none below the media root";
+                Err(Failure::new(FailureKind::Rejected, "plugin.output-invalid", message))
+            }
+        }
+    }
+
+    /// With the strategies and codecs of the host.
+    pub(crate) async fn crop_here(&self, context: &CallContext, plugins: &Snapshot, input: CropInput) -> Result<CropOutput, Failure> {
+        let result = self.cut(context, plugins, input, Instant::now()).await;
         if let Ok(output) = &result {
             output.timings.stages().into_iter().for_each(|(stage, elapsed)| self.metrics().stage(stage, elapsed));
         }
         result
     }
 
-    async fn cut(&self, context: &CallContext, input: CropInput, started: Instant) -> Result<CropOutput, Failure> {
+    async fn cut(&self, context: &CallContext, plugins: &Snapshot, input: CropInput, started: Instant) -> Result<CropOutput, Failure> {
         let context = context.tightened(CROP_IMAGE.timeout);
         let deadline = context.deadline;
-        let snapshot = self.catalogue().snapshot();
         let request = Checked::of(&input, self)?;
-        let (strategy, generation) = plan::strategy(&snapshot, &request.plan.strategy)?;
+        let (strategy, generation) = plan::strategy(plugins, &request.plan.strategy)?;
         let mut timings = CropTimings::default();
 
         let bytes = input.image.load(self.media(), deadline).await?;
@@ -191,6 +234,7 @@ impl Operations {
             plugin,
             served_by: outcome.served_by,
             degraded_reasons: outcome.reasons,
+            level: outcome.level,
             attempts: outcome.attempts,
             timings,
             image: encoded,
@@ -200,7 +244,7 @@ impl Operations {
 
     /// Finds at once what the strategy is going to ask for, so that the detectors can batch. The strategy then gets it from the
     /// detectors' cache. A failure here is not the end: the strategy asks again, is told, and decides.
-    async fn prefetch(&self, image: &Arc<Image>, needs: &[DetectionKind], context: &CallContext) -> Vec<Detection> {
+    pub(crate) async fn prefetch(&self, image: &Arc<Image>, needs: &[DetectionKind], context: &CallContext) -> Vec<Detection> {
         let searched = detectors::search(self.detectors().as_ref(), image, needs, context.deadline).await;
         let mut found = Vec::new();
         for (kind, result) in needs.iter().zip(searched) {
@@ -228,7 +272,7 @@ impl Checked {
         }
         if input.store && operations.media().is_none() {
             let message = "the service has no media root to write the picture to; ask for the picture itself with Accept: image/*";
-            return Err(Failure::new(breakwater_core::FailureKind::Denied, "media.not-configured", message));
+            return Err(Failure::new(FailureKind::Denied, "media.not-configured", message));
         }
         plan::check_detections(&input.detections)?;
         let ratio = output_size::ratio(input.ratio, input.size)?;

@@ -1,5 +1,6 @@
 //! `detect-objects`: what is in a picture.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use breakwater_core::{CallContext, Detection, DetectionKind, Failure, Outcome, Reason, ServedBy, Size};
@@ -7,6 +8,7 @@ use breakwater_telemetry::Stage;
 use breakwater_vision::Image;
 
 use crate::detectors::{self, Detectors, Found};
+use crate::json;
 use crate::operation::DETECT_OBJECTS;
 use crate::operations::Operations;
 use crate::source::{self, ImageSource};
@@ -62,11 +64,32 @@ impl Operations {
     /// answer holds what was found and is degraded.
     ///
     /// # Errors
-    /// `detect.threshold-invalid`, what loading and decoding fail with, or the first detector's failure when every kind failed.
+    /// `detect.threshold-invalid`, what loading and decoding fail with, or the first detector's failure when every kind failed and no
+    /// other provider of the operation answers.
     pub async fn detect(&self, context: &CallContext, input: DetectInput) -> Result<Outcome<DetectOutput>, Failure> {
-        let started = Instant::now();
-        let result = self.find(context, input, started).await;
-        self.count(&DETECT_OBJECTS, started, result.as_ref().map(|outcome| (&outcome.served_by, outcome.is_degraded())));
+        let (context, snapshot) = self.enter(context);
+        let entry = snapshot.table.get(DETECT_OBJECTS.name)?;
+        let mut failed = None;
+        if entry.is_plain() && self.is_switched_on(&entry.flag, &context) {
+            let started = Instant::now();
+            match self.detect_here(&context, input.clone()).await {
+                Err(failure) if entry.can_degrade(&failure) => failed = Some(failure),
+                result => {
+                    self.count_call(DETECT_OBJECTS.name, started, result.as_ref().map(|outcome| (&outcome.served_by, outcome.is_degraded())));
+                    return result;
+                }
+            }
+        }
+        let payload = json::detect::to_payload(&input);
+        let outcome = self.answer(context, Arc::clone(&snapshot), DETECT_OBJECTS.name, payload, failed).await?;
+        let history = outcome.clone().map(drop);
+        let output = json::detect::from_payload(outcome.value, outcome.elapsed)?;
+        Ok(history.map(|()| output))
+    }
+
+    /// With the detectors of the host.
+    pub(crate) async fn detect_here(&self, context: &CallContext, input: DetectInput) -> Result<Outcome<DetectOutput>, Failure> {
+        let result = self.find(context, input, Instant::now()).await;
         if let Ok(outcome) = &result {
             self.metrics().stage(Stage::Decode, outcome.value.timings.decode);
             self.metrics().stage(Stage::Detect, outcome.value.timings.detect);
@@ -93,7 +116,7 @@ impl Operations {
         let device = self.detectors().device().name;
         let value = DetectOutput { detections, size: image.size(), kinds, device, timings };
         let attempts = 1 + u32::try_from(reasons.len()).unwrap_or(u32::MAX - 1);
-        Ok(Outcome { value, served_by, reasons, attempts, elapsed: started.elapsed() })
+        Ok(Outcome { reasons, attempts, elapsed: started.elapsed(), ..Outcome::new(value, served_by) })
     }
 }
 
@@ -157,8 +180,6 @@ fn merge(kinds: &[DetectionKind], found: Vec<Found>, threshold: f32, detectors: 
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::testing::{FakeDetectors, detection};
 

@@ -6,26 +6,35 @@
 
 #![forbid(unsafe_code)]
 
+mod caching;
 pub mod chain;
+pub mod chains;
 pub mod cpu;
 pub mod crop;
 pub mod detect;
 pub mod detectors;
+mod invoke;
+mod json;
+pub mod listing;
 pub mod management;
 pub mod media;
 pub mod operation;
 pub mod operations;
 pub mod output_size;
 pub mod plan;
+pub mod process_image;
 pub mod readiness;
+pub mod services;
 pub mod source;
 pub mod strategies;
+mod table;
 #[cfg(test)]
 mod testing;
 
 pub use breakwater_inference::{DeviceKind, DeviceReport};
 pub use breakwater_plugins::{GenerationInfo, GenerationState, PluginInfo};
 pub use breakwater_vision::Format;
+pub use chains::{Caching, ChainConfig, Chains};
 pub use cpu::{CpuPermits, CpuStatistics};
 pub use crop::{CropInput, CropOutput, CropTimings};
 pub use detect::{DetectInput, DetectOutput, DetectTimings};
@@ -33,7 +42,8 @@ pub use detectors::{Detectors, ModelDetectors};
 pub use management::PackageParts;
 pub use media::{MediaError, MediaRoot};
 pub use operation::{OPERATIONS, Operation, OperationEffect};
-pub use operations::{Operations, OperationsConfig};
+pub use operations::{Operations, OperationsConfig, Parts};
+pub use listing::{OperationInfo, ProviderInfo};
 pub use output_size::WantedSize;
 pub use plan::PluginIdentity;
 pub use readiness::{CheckReport, CheckResult, NotReady, Readiness, ReadinessConfig};

@@ -1,18 +1,24 @@
 //! What the operations share.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
-use breakwater_core::{Failure, ServedBy};
-use breakwater_inference::{DeviceReport, Inference};
+use arc_swap::ArcSwap;
+use breakwater_cache::{Cache, FlightConfig, SingleFlight};
+use breakwater_core::{CallContext, Failure, Outcome, Payload, ServedBy};
+use breakwater_flags::Flags;
+use breakwater_inference::DeviceReport;
 use breakwater_plugins::Catalogue;
-use breakwater_telemetry::Metrics;
+use breakwater_telemetry::{Metrics, Tracer};
+use breakwater_upstream::Upstreams;
 use breakwater_vision::Limits;
 
+use crate::chains::Chains;
 use crate::cpu::CpuPermits;
-use crate::detectors::{Detectors, ModelDetectors};
+use crate::detectors::Detectors;
+use crate::invoke::HostSnapshot;
 use crate::media::MediaRoot;
-use crate::operation::Operation;
+use crate::table::Table;
 
 /// What the composition root decides.
 #[derive(Debug, Clone, Default)]
@@ -23,44 +29,88 @@ pub struct OperationsConfig {
     pub media: Option<Arc<MediaRoot>>,
 }
 
+/// What the operations are made of. The composition root fills it in.
+pub struct Parts {
+    /// What finds things in pictures.
+    pub detectors: Arc<dyn Detectors>,
+    /// The plugins.
+    pub catalogue: Arc<Catalogue>,
+    /// Where pictures are worked on.
+    pub cpu: Arc<CpuPermits>,
+    /// Services elsewhere.
+    pub upstreams: Arc<Upstreams>,
+    /// Answers that are kept.
+    pub cache: Arc<Cache>,
+    /// Feature flags.
+    pub flags: Arc<Flags>,
+    /// Counted into.
+    pub metrics: Arc<Metrics>,
+    /// Told of spans.
+    pub tracer: Arc<Tracer>,
+}
+
+/// The calls of reads that many may wait for.
+pub(crate) type Flights = SingleFlight<Result<Outcome<Payload>, Failure>>;
+
 /// The use cases of the service. Calls are independent: one `Operations` serves all of them.
 pub struct Operations {
     config: OperationsConfig,
-    detectors: Arc<dyn Detectors>,
-    catalogue: Arc<Catalogue>,
-    cpu: Arc<CpuPermits>,
-    metrics: Arc<Metrics>,
+    parts: Parts,
+    chains: ArcSwap<Chains>,
+    current: ArcSwap<Current>,
+    flights: Flights,
+    this: Weak<Self>,
+}
+
+/// The snapshot that new calls capture, and what it was made of.
+#[derive(Default)]
+struct Current {
+    snapshot: Arc<HostSnapshot>,
+    chains: Arc<Chains>,
 }
 
 impl Operations {
     /// Connects the parts.
     #[must_use]
-    pub fn new(
-        config: OperationsConfig,
-        inference: Arc<Inference>,
-        catalogue: Arc<Catalogue>,
-        cpu: Arc<CpuPermits>,
-        metrics: Arc<Metrics>,
-    ) -> Arc<Self> {
-        Self::with_detectors(config, Arc::new(ModelDetectors::new(inference)), catalogue, cpu, metrics)
+    pub fn new(config: OperationsConfig, chains: Chains, parts: Parts) -> Arc<Self> {
+        let chains = Arc::new(chains);
+        let current = Current::of(parts.catalogue.snapshot(), Arc::clone(&chains));
+        Arc::new_cyclic(|this| Self {
+            config,
+            parts,
+            chains: ArcSwap::new(chains),
+            current: ArcSwap::from_pointee(current),
+            flights: Flights::new(FlightConfig::default()),
+            this: Weak::clone(this),
+        })
     }
 
-    /// The same with other detectors than the models of the inference engine.
-    #[must_use]
-    pub fn with_detectors(
-        config: OperationsConfig,
-        detectors: Arc<dyn Detectors>,
-        catalogue: Arc<Catalogue>,
-        cpu: Arc<CpuPermits>,
-        metrics: Arc<Metrics>,
-    ) -> Arc<Self> {
-        Arc::new(Self { config, detectors, catalogue, cpu, metrics })
+    /// Uses other chains for calls that begin from now on.
+    pub fn set_chains(&self, chains: Chains) {
+        self.chains.store(Arc::new(chains));
+    }
+
+    /// What a call that begins now captures. Made anew when the plugins or the chains have changed.
+    pub(crate) fn current(&self) -> Arc<HostSnapshot> {
+        let (current, plugins, chains) = (self.current.load(), self.parts.catalogue.snapshot(), self.chains.load_full());
+        if Arc::ptr_eq(&current.snapshot.plugins, &plugins) && Arc::ptr_eq(&current.chains, &chains) {
+            return Arc::clone(&current.snapshot);
+        }
+        let made = Current::of(plugins, chains);
+        let snapshot = Arc::clone(&made.snapshot);
+        self.current.store(Arc::new(made));
+        snapshot
+    }
+
+    /// Whether a flag lets a caller have what it guards. A flag that does not exist guards nothing.
+    pub(crate) fn is_switched_on(&self, flag: &str, context: &CallContext) -> bool {
+        self.parts.flags.get(flag).is_none() || self.parts.flags.enabled(flag, &context.caller)
     }
 
     /// Where inference runs now, and why there.
     #[must_use]
     pub fn device(&self) -> DeviceReport {
-        self.detectors.device()
+        self.parts.detectors.device()
     }
 
     /// Limits of pictures.
@@ -74,27 +124,64 @@ impl Operations {
     }
 
     pub(crate) fn detectors(&self) -> &Arc<dyn Detectors> {
-        &self.detectors
+        &self.parts.detectors
     }
 
     pub(crate) fn catalogue(&self) -> &Arc<Catalogue> {
-        &self.catalogue
+        &self.parts.catalogue
     }
 
     pub(crate) fn cpu(&self) -> &CpuPermits {
-        &self.cpu
+        &self.parts.cpu
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {
-        &self.metrics
+        &self.parts.metrics
+    }
+
+    pub(crate) fn tracer(&self) -> &Tracer {
+        &self.parts.tracer
+    }
+
+    pub(crate) fn flights(&self) -> &Flights {
+        &self.flights
+    }
+
+    pub(crate) fn this(&self) -> Option<Arc<Self>> {
+        self.this.upgrade()
+    }
+
+    /// The answers that are kept.
+    #[must_use]
+    pub fn cache(&self) -> &Cache {
+        &self.parts.cache
+    }
+
+    /// The feature flags.
+    #[must_use]
+    pub fn flags(&self) -> &Flags {
+        &self.parts.flags
+    }
+
+    /// The services elsewhere.
+    #[must_use]
+    pub fn upstreams(&self) -> &Upstreams {
+        &self.parts.upstreams
     }
 
     /// Counts a call of an operation by how it ended: who answered and whether degraded, or how it failed.
-    pub(crate) fn count(&self, operation: &Operation, started: Instant, result: Result<(&ServedBy, bool), &Failure>) {
+    pub(crate) fn count_call(&self, operation: &str, started: Instant, result: Result<(&ServedBy, bool), &Failure>) {
         match result {
-            Ok((served_by, degraded)) => self.metrics.operation_answered(operation.name, served_by, degraded, started.elapsed()),
-            Err(failure) => self.metrics.operation_failed(operation.name, failure.kind, started.elapsed()),
+            Ok((served_by, degraded)) => self.metrics().operation_answered(operation, served_by, degraded, started.elapsed()),
+            Err(failure) => self.metrics().operation_failed(operation, failure.kind, started.elapsed()),
         }
+    }
+}
+
+impl Current {
+    fn of(plugins: Arc<breakwater_plugins::Snapshot>, chains: Arc<Chains>) -> Self {
+        let table = Table::build(&plugins, &chains);
+        Self { snapshot: Arc::new(HostSnapshot { plugins, table }), chains }
     }
 }
 

@@ -3,15 +3,17 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use breakwater_core::{AspectRatio, CallContext, CropPlan, Deadline, Detection, Failure, Outcome, PlanRequest, ServedBy, Size};
+use breakwater_core::{AspectRatio, CallContext, CropPlan, Detection, Failure, Outcome, Payload, PlanRequest, ServedBy, Size};
 use breakwater_plugins::{Generation, Snapshot};
 use breakwater_vision::Image;
 use serde_json::Value;
 
-use crate::chain::{self, Ask, Provider};
+use crate::chain::{self, Ask, Asking, Chain, Provider, is_about_the_request};
+use crate::json;
+use crate::json::plan::PlanCropInput;
 use crate::operation::PLAN_CROP;
 use crate::operations::Operations;
-use crate::strategies;
+use crate::{source, strategies};
 
 /// Used when a call names no strategy.
 pub const DEFAULT_STRATEGY: &str = "center_faces";
@@ -67,7 +69,7 @@ impl PluginIdentity {
         }
     }
 
-    fn served_by(&self) -> ServedBy {
+    pub(crate) fn served_by(&self) -> ServedBy {
         ServedBy::Plugin { id: self.id.clone(), version: self.version.clone(), digest: self.code_digest }
     }
 }
@@ -94,22 +96,48 @@ impl Operations {
         let started = Instant::now();
         let deadline = context.tightened(PLAN_CROP.timeout).deadline;
         let (size, ratio) = (input.image.size(), input.request.ratio);
-        let ask: Ask<'_, CropPlan> = Box::new(move |own: Deadline| {
+        let ask: Ask<'_, CropPlan> = Box::new(move |Asking { deadline, .. }| {
             Box::pin(async move {
                 // Not one level deeper: no guest waits for this one, so it may queue for a place.
-                let asking = CallContext { deadline: own, ..context.clone() };
+                let asking = CallContext { deadline, ..context.clone() };
                 let asked = Instant::now();
                 let planned = generation.plan(&asking, &input.image, &input.given, &input.request).await;
                 let result = planned.as_ref().map(drop).map_err(|failure| failure.kind);
                 self.metrics().plugin_call(generation.id().as_str(), result, asked.elapsed());
-                planned
+                planned.map(Some)
             })
         });
         let served_by = PluginIdentity::of(generation).served_by();
-        let plugin = Provider { served_by, timeout: PLAN_CROP.timeout, reserve: Duration::ZERO, ask };
-        let result = chain::run(PLAN_CROP.effect, vec![plugin, center(size, ratio)], deadline).await;
-        self.count(&PLAN_CROP, started, result.as_ref().map(|outcome| (&outcome.served_by, outcome.is_degraded())));
+        let timeout = PLAN_CROP.timeout;
+        let plugin = Provider { served_by, level: None, timeout, reserve: Duration::ZERO, ends: is_about_the_request, ask };
+        let chain = Chain { effect: PLAN_CROP.effect, providers: vec![plugin, center(size, ratio)], refused: None };
+        let result = chain::run(chain, deadline).await;
+        self.count_call(PLAN_CROP.name, started, result.as_ref().map(|outcome| (&outcome.served_by, outcome.is_degraded())));
         result
+    }
+
+    /// `plan-crop` by name: decodes as much as strategies look at, asks, and says where to cut.
+    pub(crate) async fn plan_here(
+        &self,
+        context: &CallContext,
+        plugins: &Snapshot,
+        input: PlanCropInput,
+    ) -> Result<Outcome<Payload>, Failure> {
+        check_detections(&input.detections)?;
+        let name = input.strategy.unwrap_or_else(|| DEFAULT_STRATEGY.to_owned());
+        let (strategy, generation) = strategy(plugins, &name)?;
+        let request = PlanRequest { strategy: name, ratio: input.ratio, parameters: checked_parameters(input.parameters)? };
+        let bytes = input.image.load(self.media(), context.deadline).await?;
+        let smallest = |info: &breakwater_vision::Info| Ok(source::smallest_for_analysis(info.size));
+        let (image, _) = source::decode(self.cpu(), bytes, self.limits(), context.deadline, smallest).await?;
+        let found = if input.detections.is_empty() {
+            self.prefetch(&image, &strategy.needs, context).await
+        } else {
+            input.detections.clone()
+        };
+        let size = image.size();
+        let outcome = self.plan(context, generation, PlanInput { image, request, given: input.detections }).await?;
+        Ok(outcome.map(|plan| json::plan::output(&plan, size, &found)))
     }
 }
 
@@ -117,9 +145,11 @@ impl Operations {
 fn center<'a>(size: Size, ratio: AspectRatio) -> Provider<'a, CropPlan> {
     Provider {
         served_by: ServedBy::Host { name: "center".to_owned() },
+        level: None,
         timeout: PLAN_CROP.timeout,
         reserve: CENTER_RESERVE,
-        ask: Box::new(move |_| Box::pin(async move { Ok(CropPlan::centered(size, ratio)) })),
+        ends: is_about_the_request,
+        ask: Box::new(move |_| Box::pin(async move { Ok(Some(CropPlan::centered(size, ratio))) })),
     }
 }
 
@@ -173,7 +203,7 @@ pub(crate) fn checked_parameters(parameters: Option<Value>) -> Result<Value, Fai
 
 #[cfg(test)]
 mod tests {
-    use breakwater_core::{DetectionKind, FailureKind, Point};
+    use breakwater_core::{Deadline, DetectionKind, FailureKind, Point};
     use serde_json::json;
 
     use super::*;
@@ -214,7 +244,8 @@ mod tests {
     async fn the_center_of_the_host_always_answers() {
         let (size, ratio) = (Size::new(1, 20_000), AspectRatio::new(16, 9).unwrap());
         let deadline = Deadline::after(Duration::from_secs(1));
-        let outcome = chain::run(PLAN_CROP.effect, vec![center(size, ratio)], deadline).await.unwrap();
+        let chain = Chain { effect: PLAN_CROP.effect, providers: vec![center(size, ratio)], refused: None };
+        let outcome = chain::run(chain, deadline).await.unwrap();
         assert_eq!(outcome.value.check(size, ratio), Ok(()));
         assert_eq!(outcome.served_by.label(), "host:center");
     }

@@ -34,6 +34,8 @@ pub enum Names {
     Asked,
     /// Of what a manifest names, these.
     Only(BTreeSet<String>),
+    /// Whatever a manifest names but these.
+    Except(BTreeSet<String>),
 }
 
 /// What the operator grants to a plugin. By default whatever its manifest names, as far as it has the capability to use it.
@@ -74,6 +76,7 @@ impl Names {
         match self {
             Self::Asked => asked.clone(),
             Self::Only(granted) => asked.iter().filter(|asked| granted.iter().any(|granted| fits(granted, asked))).cloned().collect(),
+            Self::Except(kept) => asked.difference(kept).cloned().collect(),
         }
     }
 }
@@ -161,6 +164,9 @@ mod tests {
         let effective = Reach { upstreams: names(&["talent"]), hosts: BTreeSet::new(), flags: names(&["new-crop"]) };
         assert_eq!(grants.effective(&id, &asked), effective);
         assert_eq!(grants.effective(&"other".parse().unwrap(), &asked), asked);
+        let except = ReachGrant { upstreams: Names::Except(names(&["talent", "other"])), ..ReachGrant::default() };
+        let grants = ReachGrants { default: except, ..ReachGrants::default() };
+        assert!(!grants.effective(&id, &asked).upstreams.contains("talent"));
     }
 
     #[test]

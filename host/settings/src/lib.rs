@@ -34,7 +34,9 @@ pub use legacy::sets_a_key;
 pub use place::MAX_NAME;
 pub use problem::{Origin, Problem, SettingsError};
 pub use reader::{ENVIRONMENT_PREFIX, Flag, MAX_ENTRIES};
-pub use section::{Balance, BreakerTrip, Capability, Device, HttpVersion, Jitter, LogFormat, ManagementFrom, Reload};
+pub use section::{
+    Balance, BreakerTrip, Capability, Chain, Device, FeatureFlag, HttpVersion, Jitter, LogFormat, ManagementFrom, Reload, Upstream,
+};
 pub use settings::{Entry, SECTIONS, Settings};
 pub use units::ByteSize;
 pub use url::{BaseUrl, RedisUrl};

@@ -29,11 +29,11 @@ pub(crate) fn run(command: ConfigCommand) -> Result<ExitCode> {
 /// Every value in force as TOML, with where it comes from unless that is the default.
 fn show(settings: &Settings) -> String {
     let mut text = String::new();
-    let mut section = "";
+    let mut table = String::new();
     for entry in settings.entries() {
-        if entry.section.name != section {
-            section = entry.section.name;
-            text += &format!("\n[{section}]\n");
+        if entry.table() != table {
+            table = entry.table();
+            text += &format!("\n[{table}]\n");
         }
         let origin = match entry.origin {
             breakwater_settings::Origin::Default => String::new(),
@@ -55,7 +55,8 @@ mod tests {
 
     #[test]
     fn what_is_shown_can_be_used_as_a_file() {
-        let text = "[server]\nlisten = [\"127.0.0.1:1\"]\n[plugins.grants]\na = [\"imaging\"]\n";
+        let text = "[server]\nlisten = [\"127.0.0.1:1\"]\n[plugins.grants]\na = [\"imaging\"]\n\
+                    [upstreams.images]\nendpoints = [\"http://localhost:8000\"]\n";
         let settings = Settings::parse(Path::new("b.toml"), text, [], &[]).unwrap();
         let shown = show(&settings);
         assert!(shown.contains("listen = [\"127.0.0.1:1\"] # b.toml:2:10\n"), "{shown}");

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use breakwater_http::HttpConfig;
 use breakwater_inference::{DevicePreference, InferenceConfig};
 use breakwater_operations::ReadinessConfig;
-use breakwater_plugins::{Capability, CompileLimits, Compiler, Grants, GuestLimits, PluginId, PoolConfig, RuntimeConfig};
+use breakwater_plugins::{Capability, CompileLimits, Compiler, Grants, GuestLimits, Names, PluginId, PoolConfig, ReachGrant, ReachGrants, RuntimeConfig};
 use breakwater_resilience::{BreakerConfig, Trip};
 use breakwater_settings::{Device, ManagementFrom, Settings};
 use breakwater_telemetry::{LogConfig, LogFormat};
@@ -46,6 +46,7 @@ pub(crate) fn http_config(settings: &Settings) -> HttpConfig {
         max_connections: server.max_connections,
         max_in_flight: server.max_in_flight,
         remote_management: server.management_from == ManagementFrom::Any,
+        remote_registry: server.registry_from == ManagementFrom::Any,
         drain_timeout: server.drain_timeout,
     }
 }
@@ -116,9 +117,23 @@ pub(super) fn runtime_config(settings: &Settings, cache_dir: PathBuf, surroundin
             reset_timeout: plugins.breaker_reset,
             ..BreakerConfig::default()
         },
+        reach: reach(settings),
         image_limits: image_limits(settings),
         ..RuntimeConfig::new(cache_dir, compiler)
     })
+}
+
+/// A plugin may name any upstream its manifest asks for but those that the operator keeps for others.
+fn reach(settings: &Settings) -> ReachGrants {
+    let kept = settings.upstreams.iter().filter_map(|(name, upstream)| Some((name, upstream.plugins.as_ref()?)));
+    let kept: Vec<_> = kept.collect();
+    let without = |plugin: Option<&str>| {
+        let others = kept.iter().filter(|(_, plugins)| plugin.is_none_or(|plugin| !plugins.iter().any(|named| named == plugin)));
+        ReachGrant { upstreams: Names::Except(others.map(|(name, _)| (*name).clone()).collect()), ..ReachGrant::default() }
+    };
+    let named = kept.iter().flat_map(|(_, plugins)| plugins.iter());
+    let plugins = named.filter_map(|plugin| Some((plugin.parse::<PluginId>().ok()?, without(Some(plugin)))));
+    ReachGrants { plugins: plugins.collect(), default: without(None) }
 }
 
 fn capability(word: breakwater_settings::Capability) -> Capability {
@@ -127,6 +142,9 @@ fn capability(word: breakwater_settings::Capability) -> Capability {
         breakwater_settings::Capability::Config => Capability::Config,
         breakwater_settings::Capability::Imaging => Capability::Imaging,
         breakwater_settings::Capability::Logging => Capability::Logging,
+        breakwater_settings::Capability::Upstream => Capability::Upstream,
+        breakwater_settings::Capability::FeatureFlags => Capability::FeatureFlags,
+        breakwater_settings::Capability::Http => Capability::Http,
     }
 }
 

@@ -3,23 +3,27 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use breakwater_cache::Cache;
 use breakwater_inference::Inference;
 use breakwater_operations::CpuPermits;
-use breakwater_plugins::{BreakerObserver, Catalogue, GenerationState, PluginInfo};
-use breakwater_telemetry::{BreakerSample, Event, Metrics, ModelSample, PluginSample, PoolSample, Sources};
+use breakwater_plugins::{Catalogue, GenerationState, PluginInfo};
+use breakwater_telemetry::{
+    BreakerSample, CacheTier, EndpointSample, ModelSample, PluginSample, PoolSample, Sources, TierSample, Tracer, UpstreamSample,
+};
+use breakwater_upstream::{EndpointStatus, UpstreamStatus, Upstreams};
 
-/// Writes the event of each breaker that opens or closes.
-pub(super) fn breaker_observer(metrics: &Arc<Metrics>) -> BreakerObserver {
-    let metrics = Arc::clone(metrics);
-    BreakerObserver::new(move |plugin, change| {
-        let breaker = format!("plugin:{plugin}");
-        metrics.emit(&Event::BreakerChanged { breaker, from: change.from.to_string(), to: change.to.to_string() });
-    })
-}
-
-pub(super) fn sources(inference: &Arc<Inference>, catalogue: &Arc<Catalogue>, cpu: &Arc<CpuPermits>) -> Sources {
+pub(super) fn sources(
+    inference: &Arc<Inference>,
+    catalogue: &Arc<Catalogue>,
+    cpu: &Arc<CpuPermits>,
+    upstreams: &Arc<Upstreams>,
+    cache: &Arc<Cache>,
+    tracer: &Arc<Tracer>,
+) -> Sources {
     let (models, device, lost) = (Arc::clone(inference), Arc::clone(inference), Arc::clone(inference));
     let (plugins, breakers, cpu) = (Arc::clone(catalogue), Arc::clone(catalogue), Arc::clone(cpu));
+    let (upstreams, upstream_breakers) = (Arc::clone(upstreams), Arc::clone(upstreams));
+    let (cache, tracer) = (Arc::clone(cache), Arc::clone(tracer));
     Sources {
         models: Box::new(move || samples(&models)),
         device: Box::new(move || {
@@ -28,11 +32,18 @@ pub(super) fn sources(inference: &Arc<Inference>, catalogue: &Arc<Catalogue>, cp
         }),
         devices_lost: Box::new(move || lost.statistics().devices_lost),
         plugins: Box::new(move || plugins.list().iter().map(plugin).collect()),
-        breakers: Box::new(move || breakers.list().iter().filter_map(breaker).collect()),
+        breakers: Box::new(move || {
+            let of_plugins = breakers.list();
+            let of_upstreams = upstream_breakers.status();
+            of_plugins.iter().filter_map(breaker).chain(of_upstreams.iter().map(upstream_breaker)).collect()
+        }),
         cpu_pool: Box::new(move || {
             let pool = cpu.statistics();
             PoolSample { permits: pool.threads as u64, in_use: pool.running as u64, queued: pool.queued as u64 }
         }),
+        upstreams: Box::new(move || upstreams.status().iter().map(upstream).collect()),
+        cache: Box::new(move || tiers(&cache)),
+        spans: Box::new(move || tracer.sample()),
     }
 }
 
@@ -71,4 +82,39 @@ fn plugin(info: &PluginInfo) -> PluginSample {
 fn breaker(info: &PluginInfo) -> Option<BreakerSample> {
     let active = info.generations.iter().find(|generation| Some(generation.digest) == info.active)?;
     Some(BreakerSample { breaker: format!("plugin:{}", info.id), state: active.breaker?.to_owned() })
+}
+
+fn upstream_breaker(upstream: &UpstreamStatus) -> BreakerSample {
+    BreakerSample { breaker: format!("upstream:{}", upstream.name), state: upstream.breaker.to_owned() }
+}
+
+fn upstream(upstream: &UpstreamStatus) -> UpstreamSample {
+    let seconds = |millis: f64| millis / 1e3;
+    let endpoint = |endpoint: &EndpointStatus| EndpointSample {
+        endpoint: endpoint.id.clone(),
+        healthy: endpoint.healthy,
+        ejected: endpoint.ejected_for_ms.is_some(),
+        latency: endpoint.p50_ms.zip(endpoint.p90_ms).zip(endpoint.p99_ms).map(|((p50, p90), p99)| [p50, p90, p99].map(seconds)),
+    };
+    UpstreamSample {
+        upstream: upstream.name.clone(),
+        breaker: upstream.breaker.to_owned(),
+        budget_balance: upstream.budget_balance,
+        in_flight: upstream.in_flight as u64,
+        queued: upstream.queued as u64,
+        limit: upstream.adaptive_limit.map_or(0, u64::from),
+        endpoints: upstream.endpoints.iter().map(endpoint).collect(),
+    }
+}
+
+fn tiers(cache: &Cache) -> Vec<TierSample> {
+    let status = cache.status();
+    let memory = TierSample {
+        tier: CacheTier::Memory,
+        up: true,
+        bytes: Some(status.memory.bytes),
+        entries: Some(status.memory.entries),
+    };
+    let redis = status.redis.map(|redis| TierSample { tier: CacheTier::Redis, up: redis.available, bytes: None, entries: None });
+    std::iter::once(memory).chain(redis).collect()
 }

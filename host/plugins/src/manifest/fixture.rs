@@ -1,5 +1,7 @@
 //! Fixtures: how a plugin wants to be tried out before it serves anybody.
 
+use std::collections::BTreeSet;
+
 use breakwater_core::{AspectRatio, FailureKind, Rect};
 use serde::Deserialize;
 
@@ -123,6 +125,17 @@ fn ratio<'de, D: serde::Deserializer<'de>>(from: D) -> Result<AspectRatio, D::Er
 }
 
 impl FixtureEntries {
+    /// Every file that they name, relative to the manifest, each once.
+    #[must_use]
+    pub fn files(&self) -> BTreeSet<&str> {
+        match self {
+            Self::Plans(plans) => {
+                plans.iter().flat_map(|plan| std::iter::once(&plan.image).chain(&plan.detections)).map(String::as_str).collect()
+            }
+            Self::Calls(calls) => calls.iter().flat_map(CallFixtureEntry::files).collect(),
+        }
+    }
+
     /// Says what is wrong with them.
     pub(super) fn check(&self, world: World) -> Result<(), String> {
         match self {
@@ -136,6 +149,12 @@ impl FixtureEntries {
 }
 
 impl CallFixtureEntry {
+    fn files(&self) -> impl Iterator<Item = &str> {
+        let attached = self.attachments.iter().map(|attachment| &attachment.file);
+        let exchanged = self.upstream.iter().flat_map(|exchange| exchange.body.iter().chain(&exchange.answer));
+        std::iter::once(&self.input).chain(attached).chain(&self.expect).chain(exchanged).map(String::as_str)
+    }
+
     fn check(&self, world: World) -> Result<(), String> {
         let name = &self.operation;
         if self.level.is_some() != (world == World::Fallback) {

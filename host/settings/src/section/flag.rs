@@ -6,7 +6,7 @@ section! {
         /// Whether it is on.
         enabled: bool = "true" (Restart);
         /// For how many in a hundred subjects it is on; always the same ones.
-        rollout: f64 = "100.0" in "0.0" to "100.0" (Restart);
+        rollout: u32 = "100" in "0" to "100" (Restart);
         /// What it switches.
         description: String = r#""""# (Restart);
     }

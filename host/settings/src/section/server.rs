@@ -23,6 +23,8 @@ section! {
         listen: Vec<SocketAddr> = r#"["127.0.0.1:8080"]"# (Restart);
         /// Who may change plugins over HTTP: processes on this machine, or everyone. Nothing checks who asks: `any` belongs behind something that does.
         management_from: ManagementFrom = r#""loopback""# (Restart);
+        /// Who may register services and send heartbeats over HTTP, likewise.
+        registry_from: ManagementFrom = r#""loopback""# (Restart);
         /// The largest request body.
         max_body: ByteSize = r#""72MiB""# in r#""1KiB""# to r#""1GiB""# (Restart);
         /// How long a client may take to send the head of a request; also how long an idle connection is kept.

@@ -106,7 +106,7 @@ section! {
         /// Retries and hedges per second that are always allowed.
         retry_floor: u32 = "10" in "0" to "1000000" (Restart);
         /// Retries and hedges that may be saved up.
-        retry_burst: u32 = "10" in "0" to "1000000" (Restart);
+        retry_burst: u32 = "100" in "0" to "1000000" (Restart);
         /// What opens the breaker: failures in a row, or their share in a rolling window.
         breaker: BreakerTrip = r#""consecutive-failures""# (Restart);
         /// Failures in a row that open it.
@@ -171,9 +171,11 @@ section! {
         bearer_env: Option<String> = "" (Restart);
         /// The file that holds a bearer token.
         bearer_file: Option<PathBuf> = "" (Restart);
-        /// The environment variable that holds `user:password`.
+        /// The name for basic authentication; without a colon.
+        basic_user: Option<String> = "" (Restart);
+        /// The environment variable that holds its password.
         basic_env: Option<String> = "" (Restart);
-        /// The file that holds `user:password`.
+        /// The file that holds its password.
         basic_file: Option<PathBuf> = "" (Restart);
     }
 }

@@ -1,0 +1,252 @@
+//! Which operations there are at one moment, and who answers them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use breakwater_core::{Digest, Failure, FailureKind, OperationSpec};
+use breakwater_plugins::{FallbackLevel, Generation, OperationSchema, Snapshot};
+use serde_json::{Value, json};
+
+use crate::chains::{Caching, ChainConfig, Chains, FALLBACKS, LOCAL, STATIC};
+use crate::invoke::is_about_the_input;
+use crate::json;
+use crate::operation::{self, Operation};
+use crate::strategies::closest;
+
+/// The longest a call of an operation of a plugin may take when its chain does not say.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Code of the host that answers an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Local {
+    DetectObjects,
+    PlanCrop,
+    CropImage,
+}
+
+impl Local {
+    const ALL: [Self; 3] = [Self::DetectObjects, Self::PlanCrop, Self::CropImage];
+
+    fn operation(self) -> Operation {
+        match self {
+            Self::DetectObjects => operation::DETECT_OBJECTS,
+            Self::PlanCrop => operation::PLAN_CROP,
+            Self::CropImage => operation::CROP_IMAGE,
+        }
+    }
+
+    fn spec(self) -> OperationSpec {
+        match self {
+            Self::DetectObjects => json::detect::spec(),
+            Self::PlanCrop => json::plan::spec(),
+            Self::CropImage => json::crop::spec(),
+        }
+    }
+}
+
+/// One that answers in full.
+#[derive(Debug, Clone)]
+pub(crate) enum Live {
+    Local(Local),
+    /// `named` adapters are asked even if an upstream they ask for is not configured.
+    Adapter { generation: Arc<Generation>, named: bool },
+}
+
+/// One operation with everyone who answers it.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) schema: OperationSchema,
+    pub(crate) timeout: Duration,
+    pub(crate) provider_timeout: Duration,
+    pub(crate) live: Vec<Live>,
+    pub(crate) fallbacks: Vec<(FallbackLevel, Arc<Generation>)>,
+    pub(crate) static_answer: Option<Value>,
+    pub(crate) enabled: bool,
+    pub(crate) flag: String,
+    pub(crate) caching: Caching,
+    /// Changes with the schema: what is kept under another one cannot be read.
+    pub(crate) schema_digest: Digest,
+    /// Changes with whatever could answer differently.
+    pub(crate) revision: Digest,
+}
+
+/// Every operation. Part of what a call captures at its root.
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    entries: BTreeMap<String, Entry>,
+}
+
+impl Table {
+    /// From the active plugins and the operator's chains. What cannot be used is left out and logged: one bad line must not take the
+    /// other operations along.
+    pub(crate) fn build(plugins: &Snapshot, chains: &Chains) -> Self {
+        let mut specs: BTreeMap<String, (OperationSpec, Option<Local>)> = BTreeMap::new();
+        for local in Local::ALL {
+            specs.insert(local.operation().name.to_owned(), (local.spec(), Some(local)));
+        }
+        for spec in plugins.operations() {
+            specs.entry(spec.name.clone()).or_insert_with(|| (spec.clone(), None));
+        }
+        for name in chains.keys().filter(|name| !specs.contains_key(*name)) {
+            tracing::warn!(operation = name, "a chain is configured for an operation that nobody offers");
+        }
+        let default = ChainConfig::default();
+        let entries = specs.into_iter().filter_map(|(name, (spec, local))| {
+            match Entry::of(spec, local, plugins, chains.get(&name).unwrap_or(&default)) {
+                Ok(entry) => Some((name, entry)),
+                Err(problem) => {
+                    tracing::error!(operation = name, problem, "the operation cannot be used");
+                    None
+                }
+            }
+        });
+        Self { entries: entries.collect() }
+    }
+
+    /// An operation by its name.
+    ///
+    /// # Errors
+    /// `operation.unknown` (not found), with the known names and the closest one.
+    pub(crate) fn get(&self, name: &str) -> Result<&Entry, Failure> {
+        self.entries.get(name).ok_or_else(|| {
+            let known: Vec<&str> = self.entries.keys().map(String::as_str).collect();
+            let name: String = name.chars().take(64).collect();
+            let closest = closest(&name, known.iter().copied());
+            let suggestion = closest.map(|known| format!(" did you mean {known:?}?")).unwrap_or_default();
+            let message = format!("there is no operation {name:?};{suggestion} known are {}", known.join(", "));
+            let failure = Failure::new(FailureKind::NotFound, "operation.unknown", message);
+            failure.with_detail(json!({ "known": known, "closest": closest }))
+        })
+    }
+
+    /// Every operation, by name.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.values()
+    }
+}
+
+impl Entry {
+    fn of(spec: OperationSpec, local: Option<Local>, plugins: &Snapshot, config: &ChainConfig) -> Result<Self, String> {
+        let schema = OperationSchema::compile(spec).map_err(|error| error.to_string())?;
+        let spec = schema.spec();
+        let (live, fallbacks, has_static) = providers(&spec.name, local, plugins, config);
+        let static_answer = config.static_answer.clone().filter(|_| has_static);
+        if let Some(answer) = &static_answer {
+            schema.check_output(answer).map_err(|failure| format!("static_answer: {}", failure.message))?;
+        }
+        let timeout = config.timeout.unwrap_or_else(|| local.map_or(DEFAULT_TIMEOUT, |local| local.operation().timeout));
+        let schema_digest = Digest::of(format!("{} {}", spec.input_schema, spec.output_schema).as_bytes());
+        let mut parts: Vec<Vec<u8>> = vec![schema_digest.as_bytes().to_vec()];
+        parts.extend(live.iter().map(|live| match live {
+            Live::Local(local) => format!("{local:?} {}", env!("CARGO_PKG_VERSION")).into_bytes(),
+            Live::Adapter { generation, .. } => generation.digest().as_bytes().to_vec(),
+        }));
+        let revision = Digest::of_parts(parts.iter().map(Vec::as_slice));
+        Ok(Self {
+            timeout,
+            provider_timeout: config.provider_timeout.unwrap_or(timeout),
+            live,
+            fallbacks,
+            static_answer,
+            enabled: config.enabled,
+            flag: config.flag.clone().unwrap_or_else(|| spec.name.clone()),
+            caching: config.caching,
+            schema_digest,
+            revision,
+            schema,
+        })
+    }
+
+    /// What everyone agrees on.
+    pub(crate) fn spec(&self) -> &OperationSpec {
+        self.schema.spec()
+    }
+
+    /// Whether the host's own code is the only one that answers in full and nothing is kept: the typed call needs no detour over JSON.
+    pub(crate) fn is_plain(&self) -> bool {
+        matches!(self.live.as_slice(), [Live::Local(_)]) && self.caching.ttl.is_none() && self.enabled
+    }
+
+    /// Whether somebody may still answer after this failure of the host's own code.
+    pub(crate) fn can_degrade(&self, failure: &Failure) -> bool {
+        !is_about_the_input(failure) && (!self.fallbacks.is_empty() || self.static_answer.is_some())
+    }
+}
+
+type Providers = (Vec<Live>, Vec<(FallbackLevel, Arc<Generation>)>, bool);
+
+fn providers(operation: &str, local: Option<Local>, plugins: &Snapshot, config: &ChainConfig) -> Providers {
+    let adapters = plugins.adapters(operation);
+    let levels = plugins.fallbacks(operation);
+    let every_level = || levels.iter().map(|(level, generation)| ((*level).clone(), Arc::clone(generation)));
+    let Some(named) = &config.providers else {
+        let adapters = adapters.into_iter().map(|generation| Live::Adapter { generation: Arc::clone(generation), named: false });
+        let live = adapters.chain(local.map(Live::Local)).collect();
+        return (live, every_level().collect(), true);
+    };
+    let (mut live, mut fallbacks, mut has_static) = (Vec::new(), Vec::new(), false);
+    for name in named {
+        match name.as_str() {
+            LOCAL => live.extend(local.map(Live::Local)),
+            FALLBACKS => fallbacks.extend(every_level()),
+            STATIC => has_static = true,
+            id => {
+                let adapter = adapters.iter().find(|generation| generation.id().as_str() == id);
+                live.extend(adapter.map(|generation| Live::Adapter { generation: Arc::clone(generation), named: true }));
+                let of_plugin = every_level().filter(|(_, generation)| generation.id().as_str() == id);
+                let before = fallbacks.len();
+                fallbacks.extend(of_plugin);
+                if adapter.is_none() && fallbacks.len() == before {
+                    tracing::warn!(operation, provider = id, "a chain names a provider that does not offer the operation");
+                }
+            }
+        }
+    }
+    (live, fallbacks, has_static)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(chains: &Chains) -> Table {
+        Table::build(&Snapshot::default(), chains)
+    }
+
+    #[test]
+    fn the_operations_of_the_host_are_there_without_configuration() {
+        let table = table(&Chains::new());
+        let names: Vec<_> = table.entries().map(|entry| entry.spec().name.as_str()).collect();
+        assert_eq!(names, ["crop-image", "detect-objects", "plan-crop"]);
+        assert!(table.get("detect-objects").unwrap().is_plain());
+    }
+
+    #[test]
+    fn an_unknown_operation_is_answered_with_the_name_that_was_meant() {
+        let failure = table(&Chains::new()).get("detect-object").unwrap_err();
+        assert_eq!((failure.kind, &*failure.code), (FailureKind::NotFound, "operation.unknown"));
+        assert_eq!(failure.detail.unwrap()["closest"], "detect-objects");
+    }
+
+    #[test]
+    fn a_configured_answer_must_fit_the_operation() {
+        let chain = |answer: Value| {
+            let chain = ChainConfig { static_answer: Some(answer), ..ChainConfig::default() };
+            table(&[("detect-objects".to_owned(), chain)].into())
+        };
+        let good = json!({ "detections": [], "image": { "width": 1, "height": 1 } });
+        assert!(chain(good).get("detect-objects").unwrap().static_answer.is_some());
+        assert!(chain(json!({ "detections": 3 })).get("detect-objects").is_err());
+    }
+
+    #[test]
+    fn the_revision_changes_with_the_providers() {
+        let named = ChainConfig { providers: Some(vec![FALLBACKS.to_owned()]), ..ChainConfig::default() };
+        let (all, none) = (table(&Chains::new()), table(&[("plan-crop".to_owned(), named)].into()));
+        let (all, none) = (all.get("plan-crop").unwrap(), none.get("plan-crop").unwrap());
+        assert_ne!(all.revision, none.revision);
+        assert_eq!(all.schema_digest, none.schema_digest);
+        assert!(none.live.is_empty());
+    }
+}
