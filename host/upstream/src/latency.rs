@@ -1,6 +1,6 @@
 //! How long an upstream's answers take, lately.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
@@ -26,7 +26,9 @@ pub struct LatencyQuantiles {
 }
 
 /// Two histograms of one window each: the current one, and the one before it, so that there is always a full window to look at.
-#[derive(Debug)]
+///
+/// Made with the first answer: some 50 KiB, and there may be thousands of upstreams that nobody calls.
+#[derive(Debug, Default)]
 pub(crate) struct Latency(Mutex<Option<Windows>>);
 
 #[derive(Debug)]
@@ -36,44 +38,56 @@ struct Windows {
     began: Instant,
 }
 
-impl Latency {
-    pub(crate) fn new() -> Self {
-        // Two digits: 1 % off at most, in some 50 KiB.
+impl Windows {
+    fn new() -> Option<Self> {
+        // Two digits: 1 % off at most.
         let histogram = || Histogram::new_with_bounds(1, LONGEST, 2).ok();
-        let windows = || Some(Windows { current: histogram()?, before: histogram()?, began: Instant::now() });
-        Self(Mutex::new(windows()))
+        Some(Self { current: histogram()?, before: histogram()?, began: Instant::now() })
     }
 
+    /// Moves on to the window that it is time for.
+    fn turn(&mut self) {
+        let passed = self.began.elapsed().as_nanos() / WINDOW.as_nanos();
+        if passed > 0 {
+            std::mem::swap(&mut self.current, &mut self.before);
+            self.current.reset();
+            if passed > 1 {
+                self.before.reset();
+            }
+            self.began = Instant::now();
+        }
+    }
+}
+
+impl Latency {
     pub(crate) fn record(&self, elapsed: Duration) {
-        self.with(|windows| windows.current.saturating_record(u64::try_from(elapsed.as_micros()).unwrap_or(LONGEST).max(1)));
+        let mut windows = self.lock();
+        if windows.is_none() {
+            *windows = Windows::new();
+        }
+        if let Some(windows) = windows.as_mut() {
+            windows.turn();
+            windows.current.saturating_record(u64::try_from(elapsed.as_micros()).unwrap_or(LONGEST).max(1));
+        }
     }
 
     /// `None` when nothing was answered lately.
     pub(crate) fn quantiles(&self) -> Option<LatencyQuantiles> {
-        self.with(|windows| {
-            let mut all = windows.before.clone();
-            all.add(&windows.current).ok()?;
-            let milliseconds = |quantile| all.value_at_quantile(quantile) as f64 / 1e3;
-            let quantiles =
-                LatencyQuantiles { count: all.len(), p50_ms: milliseconds(0.5), p90_ms: milliseconds(0.9), p99_ms: milliseconds(0.99) };
-            (!all.is_empty()).then_some(quantiles)
-        })
-        .flatten()
+        let mut guard = self.lock();
+        let windows = guard.as_mut()?;
+        windows.turn();
+        let mut all = windows.before.clone();
+        all.add(&windows.current).ok()?;
+        drop(guard);
+        let milliseconds = |quantile| all.value_at_quantile(quantile) as f64 / 1e3;
+        let quantiles =
+            LatencyQuantiles { count: all.len(), p50_ms: milliseconds(0.5), p90_ms: milliseconds(0.9), p99_ms: milliseconds(0.99) };
+        (!all.is_empty()).then_some(quantiles)
     }
 
-    fn with<T>(&self, work: impl FnOnce(&mut Windows) -> T) -> Option<T> {
-        let mut guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let windows = guard.as_mut()?;
-        let passed = windows.began.elapsed().as_nanos() / WINDOW.as_nanos();
-        if passed > 0 {
-            std::mem::swap(&mut windows.current, &mut windows.before);
-            windows.current.reset();
-            if passed > 1 {
-                windows.before.reset();
-            }
-            windows.began = Instant::now();
-        }
-        Some(work(windows))
+    fn lock(&self) -> MutexGuard<'_, Option<Windows>> {
+        // A histogram that a panic left half written is off by one answer.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -83,7 +97,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn quantiles_are_of_the_last_minutes() {
-        let latency = Latency::new();
+        let latency = Latency::default();
         assert_eq!(latency.quantiles(), None);
         for milliseconds in 1..=100 {
             latency.record(Duration::from_millis(milliseconds));

@@ -229,7 +229,7 @@ impl Registry {
     }
 
     fn tell(&self, change: RegistryChange, service: &Service) {
-        tracing::info!(target: "registry", service = service.id, name = service.name, change = change.name(), "the registry changed");
+        tracing::debug!(target: "registry", service = service.id, name = service.name, change = change.name(), "the registry changed");
         if let Some(hook) = self.hook.get() {
             hook(change, service);
         }

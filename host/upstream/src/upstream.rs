@@ -82,7 +82,7 @@ impl Upstream {
             credentials,
             observer,
         };
-        Self { config, source, line, latency: Latency::new(), endpoints: Mutex::default(), arrived: Notify::new(), stop }
+        Self { config, source, line, latency: Latency::default(), endpoints: Mutex::default(), arrived: Notify::new(), stop }
     }
 
     pub(crate) fn config(&self) -> &UpstreamConfig {
@@ -192,11 +192,7 @@ impl Upstream {
     fn tell_health(&self, id: &str, is_well: bool, check: Option<&EndpointCheck>) {
         let upstream = self.line.name.as_str();
         let (status, error) = (check.and_then(|check| check.status), check.and_then(|check| check.error.as_deref()));
-        if is_well {
-            tracing::info!(target: "upstream", upstream, endpoint = id, "an endpoint is well again");
-        } else {
-            tracing::warn!(target: "upstream", upstream, endpoint = id, status, error, "an endpoint is not well");
-        }
+        tracing::debug!(target: "upstream", upstream, endpoint = id, is_well, status, error, "the health of an endpoint changed");
         self.line.observer.health_changed(upstream, id, is_well);
     }
 

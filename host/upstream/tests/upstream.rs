@@ -27,6 +27,7 @@ mod sockets {
     mod server;
     mod setup;
     mod streams;
+    mod tls;
     mod urls;
 
     use setup::{NAME, SLACK, config, context, eventually, get, post, send, start, start_with, text};
