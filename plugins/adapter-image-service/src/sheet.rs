@@ -60,15 +60,19 @@ pub(crate) fn compose<H: Upstreams>(host: &H, call: Invocation) -> Result<Reply,
     }
     put(&mut output, "pages", answer.pages.filter(|pages| *pages > 0).map(Value::from));
     put(&mut output, "placed", answer.placed.map(Value::from));
-    put(&mut output, "output_path", answer.output_path.clone().map(Value::from));
     match (answer.output_path, answer.file_base64) {
         (Some(path), _) if !(1..=4096).contains(&path.chars().count()) => {
             Err(Failure::response_invalid("/output_path: not from 1 to 4096 characters"))
         }
-        (Some(_), _) if named => Ok(Reply::new(repeated(output, asked))),
-        (_, Some(base64)) => Ok(Reply::new(repeated(output, asked)).with_attachment(service::inline(&base64, &media_type)?)),
-        (Some(_), None) => Ok(Reply::new(repeated(output, asked))),
-        (None, None) => Err(Failure::response_invalid("it has neither output_path nor file_base64, and is no sheet")),
+        // A path means something only where both see the same files: where the pictures were named too.
+        (path, Some(base64)) if !named || path.is_none() => {
+            Ok(Reply::new(repeated(output, asked)).with_attachment(service::inline(&base64, &media_type)?))
+        }
+        (Some(path), _) => {
+            put(&mut output, "output_path", Some(path.into()));
+            Ok(Reply::new(repeated(output, asked)))
+        }
+        (None, _) => Err(Failure::response_invalid("it has neither output_path nor file_base64, and is no sheet")),
     }
 }
 

@@ -81,11 +81,29 @@ fn with_inline(field: &'static str, base64: String, path: Option<&str>) -> FakeH
 #[test]
 fn a_picture_inside_of_the_json_is_attached() {
     let reply = cropped(&with_inline("image_base64", "iVBORw==".to_owned(), Some("/crops/1.png"))).unwrap();
+    assert_eq!(reply.output.get("output_path"), None, "a path of another machine");
     assert_eq!(reply.attachments[0].media_type(), "image/png");
     assert_eq!(reply.attachments[0].read(0, 9).unwrap(), b"\x89PNG");
     for broken in ["iVBORw", "*", "iVBO Rw=="] {
         assert_eq!(cropped(&with_inline("image_base64", broken.to_owned(), None)).unwrap_err().code, "upstream.response-invalid");
     }
+}
+
+#[test]
+fn a_path_is_taken_where_files_are_shared_unless_the_picture_itself_is_wanted() {
+    let named = |store: Value| {
+        let mut input = json!({ "image_path": "a.jpg", "target_aspect_ratio": "4:6" });
+        if !store.is_null() {
+            input["store"] = store;
+        }
+        let host = with_inline("image_base64", "iVBORw==".to_owned(), Some("/crops/1.png"));
+        let reply = calls::invoke::<ImageService>(&host, Invocation::new("crop-image", input)).unwrap();
+        (reply.output.get("output_path").is_some(), reply.attachments.len())
+    };
+    assert_eq!([named(Value::Null), named(json!(true)), named(json!(false))], [(true, 0), (true, 0), (false, 1)]);
+    // A service that gives nothing but a path has it believed.
+    let reply = cropped(&with_inline("nothing", String::new(), Some("/crops/1.png"))).unwrap();
+    assert_eq!((reply.output["output_path"].as_str(), reply.attachments.len()), (Some("/crops/1.png"), 0));
 }
 
 #[test]
