@@ -12,21 +12,37 @@
 
 #[path = "conformance/records.rs"]
 mod catalogue_records;
+#[path = "runtime/outside.rs"]
+mod outside;
 #[path = "runtime/support.rs"]
 mod support;
 
+#[path = "runtime/adapter.rs"]
+mod adapter;
 #[path = "runtime/cache.rs"]
 mod cache;
 #[path = "runtime/contract.rs"]
 mod contract;
+#[path = "runtime/fallback.rs"]
+mod fallback;
 #[path = "runtime/hostile.rs"]
 mod hostile;
+#[path = "runtime/http.rs"]
+mod http;
 #[path = "runtime/imaging.rs"]
 mod imaging;
 #[path = "runtime/lifecycle.rs"]
 mod lifecycle;
+#[path = "runtime/observing.rs"]
+mod observing;
+#[path = "runtime/probing.rs"]
+mod probing;
+#[path = "runtime/rollback.rs"]
+mod rollback;
 #[path = "runtime/swap.rs"]
 mod swap;
+#[path = "runtime/upstream.rs"]
+mod upstream;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn records_in_memory_conform() {

@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use breakwater_core::{DetectionKind, Digest, OperationEffect, OperationSpec, Strategy};
 use breakwater_plugins::manifest::LimitRequest;
-use breakwater_plugins::{
-    Capability, CatalogueRecords, CatalogueState, FallbackLevel, GenerationRecord, Reach, RecordsError, World,
-};
+use breakwater_plugins::{Capability, CatalogueRecords, CatalogueState, FallbackLevel, GenerationRecord, Reach, RecordsError, World};
 use bytes::Bytes;
 
 /// Runs the whole suite on records that are empty.

@@ -8,7 +8,7 @@ use breakwater_core::{
     AspectRatio, Bounds, CallContext, CropPlan, Deadline, Detection, DetectionKind, Failure, FailureKind, PlanRequest, Principal,
 };
 use breakwater_plugins::{
-    BoxFuture, Catalogue, CatalogueRecords, Compiler, CpuPool, Detect, MemoryRecords, PluginPackage, RuntimeConfig, Snapshot,
+    BoxFuture, Catalogue, CatalogueRecords, Compiler, CpuPool, Detect, MemoryRecords, PluginPackage, Ports, RuntimeConfig, Snapshot,
 };
 use breakwater_vision::{Detail, Image, Limits};
 use bytes::Bytes;
@@ -103,6 +103,7 @@ pub(crate) struct Host {
     pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) records: Arc<dyn CatalogueRecords>,
     pub(crate) folder: Arc<tempfile::TempDir>,
+    ports: Ports,
 }
 
 impl Host {
@@ -111,26 +112,30 @@ impl Host {
     }
 
     pub(crate) async fn with(detectors: Detectors, adjust: impl FnOnce(&mut RuntimeConfig)) -> Self {
+        Self::with_ports(Ports::offline(Arc::new(detectors), Arc::new(AtOnce)), adjust).await
+    }
+
+    pub(crate) async fn with_ports(ports: Ports, adjust: impl FnOnce(&mut RuntimeConfig)) -> Self {
         let folder = Arc::new(tempfile::tempdir().unwrap());
-        Self::on(Arc::new(MemoryRecords::default()), folder, detectors, adjust).await
+        Self::on(Arc::new(MemoryRecords::default()), folder, ports, adjust).await
     }
 
     /// Another process on the same records and folder.
     pub(crate) async fn restarted(&self, adjust: impl FnOnce(&mut RuntimeConfig)) -> Self {
-        Self::on(Arc::clone(&self.records), Arc::clone(&self.folder), Detectors::Find(Vec::new()), adjust).await
+        Self::on(Arc::clone(&self.records), Arc::clone(&self.folder), self.ports.clone(), adjust).await
     }
 
     async fn on(
         records: Arc<dyn CatalogueRecords>,
         folder: Arc<tempfile::TempDir>,
-        detectors: Detectors,
+        ports: Ports,
         adjust: impl FnOnce(&mut RuntimeConfig),
     ) -> Self {
         let mut config = RuntimeConfig::new(folder.path().join("compiled"), Compiler::InProcess);
         config.limits.cpu = Duration::from_millis(200);
         adjust(&mut config);
-        let catalogue = Catalogue::open(config, Arc::clone(&records), ports).await.unwrap();
-        Self { catalogue, records, folder }
+        let catalogue = Catalogue::open(config, Arc::clone(&records), ports.clone()).await.unwrap();
+        Self { catalogue, records, folder, ports }
     }
 
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
