@@ -10,9 +10,6 @@ use crate::endpoint::Endpoint;
 use crate::line::Line;
 use crate::status::EndpointCheck;
 
-/// The largest answer of a health check that is read, in bytes.
-const MAX_ANSWER: u64 = 64 * 1024;
-
 /// Turns a row of checks into a verdict. A new endpoint counts as well until checks say otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Verdict {
@@ -54,7 +51,6 @@ fn is_well(status: u16) -> bool {
 pub(crate) async fn check(line: &Line, endpoint: &Endpoint, path: &str, within: Duration) -> EndpointCheck {
     let context = CallContext::root(Principal::System, within);
     let mut request = OutboundRequest::new(Method::Get, path);
-    request.max_response_bytes = Some(MAX_ANSWER);
     request.any_status = true;
     let started = Instant::now();
     let answer = line.probe(&context, endpoint, request, within).await;

@@ -3,7 +3,8 @@
 use breakwater_core::{Body, Deadline, Effect, Failure, FailureKind, OutboundResponse};
 use bytes::{Bytes, BytesMut};
 use futures_util::stream;
-use http::HeaderMap;
+use http::header::{CONNECTION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderMap, HeaderName};
 use serde_json::Value;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -104,10 +105,15 @@ impl Flow {
     }
 }
 
+/// What a header says about the connection alone (RFC 9110, 7.6.1), which ends here.
+fn is_of_connection(name: &HeaderName) -> bool {
+    [CONNECTION, TRANSFER_ENCODING, TE, TRAILER, UPGRADE].contains(name) || matches!(name.as_str(), "keep-alive" | "proxy-connection")
+}
+
 /// An answer's headers as everybody else writes them. What is not visible ASCII is left out: nobody can send it on.
 pub(crate) fn headers(headers: &HeaderMap) -> Vec<(String, String)> {
-    let texts = headers.iter().filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())));
-    texts.collect()
+    let of_content = headers.iter().filter(|(name, _)| !is_of_connection(name));
+    of_content.filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))).collect()
 }
 
 /// An answer's content as JSON.
@@ -131,6 +137,16 @@ mod tests {
 
     fn answer(body: impl Into<Bytes>) -> OutboundResponse {
         OutboundResponse { status: 200, headers: Vec::new(), body: Body::Bytes(body.into()), attempts: 1 }
+    }
+
+    #[test]
+    fn headers_of_the_connection_end_here() {
+        let names = ["connection", "keep-alive", "transfer-encoding", "x-binary", "content-type", "set-cookie"];
+        let mut given: HeaderMap = names.map(|name| (HeaderName::from_static(name), "a".parse().unwrap())).into_iter().collect();
+        given.insert("x-binary", http::HeaderValue::from_bytes(b"\xff").unwrap());
+        given.append("set-cookie", "b".parse().unwrap());
+        let kept = headers(&given).into_iter().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>();
+        assert_eq!(kept, ["content-type: a", "set-cookie: a", "set-cookie: b"]);
     }
 
     #[test]
