@@ -64,7 +64,7 @@ pub(crate) fn crop<H: Upstreams>(host: &H, mut call: Invocation) -> Result<Reply
         let written = if named { json!({ "width": ratio.width, "height": ratio.height }) } else { text(ratio).into() };
         fields.insert("target_aspect_ratio".to_owned(), written);
     }
-    // A path means something only where both see the same files: where the picture was named too.
+    // A path means something only where both see the same files, so a picture that came along counts before it.
     let by_path = named && asked.store != Some(false);
     let accept = if by_path { "application/json" } else { "image/*, application/json;q=0.9" };
     let answer = service::ask(host, call, &ROUTE, accept)?;
@@ -75,15 +75,15 @@ pub(crate) fn crop<H: Upstreams>(host: &H, mut call: Invocation) -> Result<Reply
     let inline = answer.image_base64.take();
     let mut output = answer.into_output(wish)?;
     match (&output.output_path, inline) {
-        (Some(_), _) if by_path => Reply::of(&output),
+        (None, None) => Err(Failure::response_invalid("it has neither output_path nor image_base64, and is no picture")),
+        (Some(_), None) => Reply::of(&output),
+        (Some(_), Some(base64)) if !service::is_inline(&base64) => Reply::of(&output),
         (_, Some(base64)) => {
             let media_type = output.output.media_type.as_deref().unwrap_or("application/octet-stream");
             let picture = service::inline(&base64, media_type)?;
             output.output_path = None;
             Ok(Reply::of(&output)?.with_attachment(picture))
         }
-        (Some(_), None) => Reply::of(&output),
-        (None, None) => Err(Failure::response_invalid("it has neither output_path nor image_base64, and is no picture")),
     }
 }
 

@@ -122,12 +122,17 @@ pub(crate) fn detections(found: Vec<Found>) -> Result<Vec<Detection>, Failure> {
     Ok(detections)
 }
 
+/// Whether a file inside of the JSON is small enough to be taken out of it.
+pub(crate) fn is_inline(base64: &str) -> bool {
+    base64.len() <= MAX_INLINE.div_ceil(3) * 4
+}
+
 /// A file that came inside of the JSON.
 ///
 /// # Errors
 /// `upstream.response-invalid` when it is not base64, or over 1 MiB.
 pub(crate) fn inline(base64: &str, media_type: &str) -> Result<Blob, Failure> {
-    if base64.len() > MAX_INLINE.div_ceil(3) * 4 {
+    if !is_inline(base64) {
         return Err(Failure::response_invalid("a file in it is larger than 1 MiB; send it as the whole answer, or by path"));
     }
     let bytes = STANDARD.decode(base64).map_err(|error| Failure::response_invalid(&format!("a file in it is not base64: {error}")))?;

@@ -20,8 +20,7 @@ fn cut() -> Value {
         "output_path": "/crops/1.png",
         "output": { "width": 400, "height": 600, "format": "png", "media_type": "image/png", "bytes": 1234 },
         "score": 0.75,
-        "crop_strategy": "center_faces",
-        "image_base64": "AAAA"
+        "crop_strategy": "center_faces"
     })
 }
 

@@ -90,18 +90,16 @@ fn a_picture_inside_of_the_json_is_attached() {
 }
 
 #[test]
-fn a_path_is_taken_where_files_are_shared_unless_the_picture_itself_is_wanted() {
-    let named = |store: Value| {
-        let mut input = json!({ "image_path": "a.jpg", "target_aspect_ratio": "4:6" });
-        if !store.is_null() {
-            input["store"] = store;
-        }
-        let host = with_inline("image_base64", "iVBORw==".to_owned(), Some("/crops/1.png"));
+fn a_path_is_taken_when_the_picture_itself_does_not_come_along() {
+    let named = |base64: &str| {
+        let input = json!({ "image_path": "a.jpg", "target_aspect_ratio": "4:6", "store": true });
+        let field = if base64.is_empty() { "nothing" } else { "image_base64" };
+        let host = with_inline(field, base64.to_owned(), Some("/crops/1.png"));
         let reply = calls::invoke::<ImageService>(&host, Invocation::new("crop-image", input)).unwrap();
         (reply.output.get("output_path").is_some(), reply.attachments.len())
     };
-    assert_eq!([named(Value::Null), named(json!(true)), named(json!(false))], [(true, 0), (true, 0), (false, 1)]);
-    // A service that gives nothing but a path has it believed.
+    assert_eq!([named(""), named("iVBORw==")], [(true, 0), (false, 1)]);
+    assert_eq!(named(&"A".repeat(1_398_108)), (true, 0), "too large to be taken out of JSON");
     let reply = cropped(&with_inline("nothing", String::new(), Some("/crops/1.png"))).unwrap();
     assert_eq!((reply.output["output_path"].as_str(), reply.attachments.len()), (Some("/crops/1.png"), 0));
 }
