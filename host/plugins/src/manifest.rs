@@ -233,8 +233,8 @@ mod tests {
         let call = "[[fixtures]]\noperation = \"a\"\ninput = \"in.json\"\n";
         let plan = "[[fixtures]]\nimage = \"a.png\"\nstrategy = \"s\"\nratio = \"1:1\"\n";
         for (text, names) in [
-            (format!("{MINIMAL}{call}"), "operation"),
-            (format!("{ADAPTER}{plan}"), "image"),
+            (format!("{MINIMAL}{call}"), "unknown field"),
+            (format!("{ADAPTER}{plan}"), "unknown field"),
             (format!("{ADAPTER}{call}level = \"basic\"\n"), "level"),
             (format!("{ADAPTER}{call}expect = \"a\"\nfails = \"b\"\n"), "expect"),
             (format!("{ADAPTER}{call}[[fixtures.upstream]]\nmethod = \"GET\"\nurl = \"https://a\"\nupstream = \"a\"\n"), "url"),

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::outside::{Does, Outside, adapter_with, host, hurried, invoke, invoke_with};
-use crate::support::{Host, context, guest};
+use crate::support::{Host, context, guest, javascript_guest};
 
 const ASKS: &str =
     "capabilities = [\"blobs\", \"config\", \"http\"]\nupstreams = [\"image-service\"]\nhosts = [\"*.example.com\", \"127.0.0.1:8080\"]\n";
@@ -197,4 +197,36 @@ async fn http_is_granted_by_the_operator_alone_and_system_interfaces_by_the_worl
     let mut call = context();
     call.depth = 1;
     assert!(invoke_with(&call, &host.snapshot(), "echo", json!({}), &[]).await.is_ok());
+}
+
+/// A component with an engine of JavaScript in it: it is compiled, starts afresh for every call, and its `fetch` is ours.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_guest_in_javascript_fetches_through_the_host() {
+    let Some(component) = javascript_guest("fetch_through") else {
+        println!("NOT RUN: a guest in JavaScript (fetch_through.wasm is not built)");
+        return;
+    };
+    let outside = Outside::new(|seen| match seen.path.as_str() {
+        "/down" => Does::Fail(Failure::new(FailureKind::CircuitOpen, "upstream.circuit-open", "the breaker is open")),
+        _ => Does::text(format!("{} {}", seen.method, seen.body.len())),
+    });
+    let host = host(&outside, granted).await;
+    let manifest = include_str!("../../../../tests/guests-js/fetch-through/plugin.toml");
+    host.catalogue.deploy(PluginPackage::from_parts(manifest, component, Vec::new()).unwrap()).await.unwrap();
+    let mut times = Vec::new();
+    for _ in 0..20 {
+        let start = Instant::now();
+        let told = invoke(&host.snapshot(), "fetch-through", json!({ "path": "/a", "method": "POST", "body": "12345" })).await.unwrap();
+        times.push(start.elapsed());
+        assert_eq!((&told.json["status"], &told.json["body"]), (&json!(200), &json!("POST 5")));
+    }
+    assert_eq!((outside.seen().len(), outside.seen()[0].target.as_str()), (20, "image-service"));
+    times.sort();
+    println!("a call of a JavaScript guest: median {:?}, fastest {:?}", times[10], times[0]);
+    let failure = invoke(&host.snapshot(), "fetch-through", json!({ "path": "/down" })).await.unwrap_err();
+    assert_eq!((&*failure.code, failure.kind), ("fetch-through.failed", FailureKind::Unavailable));
+    let denied = invoke(&host.snapshot(), "fetch-through", json!({ "url": "http://169.254.169.254/latest" })).await.unwrap_err();
+    assert_eq!(&*denied.code, "fetch-through.failed");
+    assert_eq!(outside.seen().len(), 21);
+    assert_eq!(host.catalogue.list()[0].generations[0].faults, 0);
 }

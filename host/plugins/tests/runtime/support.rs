@@ -80,6 +80,12 @@ pub(crate) fn guest(name: &str) -> Bytes {
     read(&guests().join(format!("{name}.wasm")))
 }
 
+/// A component of `tests/guests-js`, where Node was there to build it.
+pub(crate) fn javascript_guest(name: &str) -> Option<Bytes> {
+    let path = guests().join(format!("{name}.wasm"));
+    path.is_file().then(|| read(&path))
+}
+
 /// The component of a shipped plugin, such as `crop-people`.
 pub(crate) fn shipped(id: &str) -> Bytes {
     let file = format!("{}.wasm", id.replace('-', "_"));
