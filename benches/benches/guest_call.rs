@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use breakwater_core::{AspectRatio, Bounds, CallContext, Deadline, Detection, DetectionKind, Failure, PlanRequest, Point, Principal};
 use breakwater_plugins::{
-    BoxFuture, Catalogue, Compiler, CpuPool, Detect, Generation, MemoryRecords, PluginId, PluginPackage, PoolConfig, RuntimeConfig,
+    BoxFuture, Catalogue, Compiler, CpuPool, Detect, Generation, MemoryRecords, PluginId, PluginPackage, PoolConfig, Ports, RuntimeConfig,
 };
 use breakwater_resilience::Trip;
 use breakwater_vision::{Detail, Image, Limits};
@@ -89,7 +89,7 @@ impl Bench {
         let mut config = RuntimeConfig::new(folder.path().to_owned(), Compiler::InProcess);
         adjust(&mut config);
         let records = Arc::new(MemoryRecords::default());
-        let catalogue = runtime.block_on(Catalogue::open(config, records, Arc::new(Nothing), Arc::new(AtOnce))).unwrap();
+        let catalogue = runtime.block_on(Catalogue::open(config, records, Ports::offline(Arc::new(Nothing), Arc::new(AtOnce)))).unwrap();
         let context = CallContext::root(Principal::System, Duration::from_secs(86_400));
         Self { runtime, catalogue, image: picture(), faces: faces(), context, _folder: folder }
     }

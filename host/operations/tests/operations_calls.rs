@@ -17,7 +17,7 @@ use breakwater_operations::{
     CpuPermits, CropInput, DetectInput, Detectors, ImageSource, MediaRoot, Operations, OperationsConfig, Readiness, ReadinessConfig,
     WantedSize, readiness,
 };
-use breakwater_plugins::{Catalogue, Compiler, Detect, MemoryRecords, RuntimeConfig};
+use breakwater_plugins::{Catalogue, Compiler, Detect, MemoryRecords, Ports, RuntimeConfig};
 use breakwater_telemetry::Metrics;
 use breakwater_vision::{Image, Limits};
 use bytes::Bytes;
@@ -102,7 +102,7 @@ impl Stage {
         let detectors = Arc::new(Told { faces, people });
         let runtime = RuntimeConfig::new(folder.path().join("compiled"), Compiler::InProcess);
         let records = Arc::new(MemoryRecords::default());
-        let catalogue = Catalogue::open(runtime, records, detectors.clone(), cpu.clone()).await.unwrap();
+        let catalogue = Catalogue::open(runtime, records, Ports::offline(detectors.clone(), cpu.clone())).await.unwrap();
         let media = media.then(|| MediaRoot::open(&root, "output", Limits::default().max_bytes).unwrap());
         let config = OperationsConfig { limits: Limits::default(), media };
         let metrics = Metrics::new("0");

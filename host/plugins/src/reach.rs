@@ -18,7 +18,8 @@ pub struct Reach {
     /// Upstreams by name.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub upstreams: BTreeSet<String>,
-    /// Hosts: `api.example.com`, or `*.example.com` for every host below it; with `:PORT` for that port alone.
+    /// Hosts: `api.example.com`, or `*.example.com` for every host below it. Asked at the default port of the scheme; with `:PORT` at
+    /// that port alone, with `:*` at any.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub hosts: BTreeSet<String>,
     /// Feature flags by name.
@@ -104,11 +105,23 @@ impl Reach {
         Ok(())
     }
 
-    /// Whether a host (lower case) with its port may be asked.
-    pub(crate) fn allows_host(&self, host: &str, port: u16) -> bool {
-        let wanted = format!("{host}:{port}");
-        self.hosts.iter().any(|pattern| covers(pattern, if pattern.contains(':') { &wanted } else { host }))
+    /// Whether a host (lower case) may be asked at a port, which may be that of the scheme.
+    pub(crate) fn allows_host(&self, host: &str, port: u16, is_default: bool) -> bool {
+        self.hosts.iter().any(|pattern| {
+            let (granted, granted_port) = split(pattern);
+            let port_fits = match granted_port {
+                None => is_default,
+                Some("*") => true,
+                Some(granted) => granted.parse() == Ok(port),
+            };
+            port_fits && below_or_same(granted, host)
+        })
     }
+}
+
+/// Host and port of a pattern.
+fn split(pattern: &str) -> (&str, Option<&str>) {
+    pattern.split_once(':').map_or((pattern, None), |(host, port)| (host, Some(port)))
 }
 
 /// Kebab case with dots and underscores, as upstreams and flags are named in the configuration.
@@ -119,27 +132,29 @@ fn is_name(name: &str) -> bool {
 
 /// Lower case, with `*.` in front and a port behind if need be. A lone `*` would be everything and is refused.
 fn is_host(pattern: &str) -> bool {
-    let (host, port) = pattern.split_once(':').map_or((pattern, None), |(host, port)| (host, Some(port)));
+    let (host, port) = split(pattern);
     let host = host.strip_prefix("*.").unwrap_or(host);
     let label = |label: &str| {
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         (1..=63).contains(&label.len()) && label.bytes().all(plain) && !label.starts_with('-') && !label.ends_with('-')
     };
-    pattern.len() <= MAX_HOST && host.split('.').all(label) && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
+    let is_port = |port: &str| port == "*" || port.parse::<u16>().is_ok_and(|port| port > 0);
+    pattern.len() <= MAX_HOST && host.split('.').all(label) && port.is_none_or(is_port)
 }
 
 /// Whether everything that `asked` stands for is part of what `granted` stands for. Both may be hosts or patterns.
 fn covers(granted: &str, asked: &str) -> bool {
-    let split = |pattern: &str| -> (String, Option<String>) {
-        pattern.split_once(':').map_or((pattern.to_owned(), None), |(host, port)| (host.to_owned(), Some(port.to_owned())))
-    };
     let ((granted, granted_port), (asked, asked_port)) = (split(granted), split(asked));
-    let host = match granted.strip_prefix('*') {
+    below_or_same(granted, asked) && (granted_port == Some("*") || granted_port == asked_port)
+}
+
+/// Whether a host, or every host of a pattern, is one that `granted` stands for; ports aside.
+fn below_or_same(granted: &str, asked: &str) -> bool {
+    match granted.strip_prefix('*') {
         // `.example.com` is kept with its dot, so that `badexample.com` is not below `example.com`.
         Some(below) => asked.len() > below.len() && asked.ends_with(below),
         None => granted == asked,
-    };
-    host && (granted_port.is_none() || granted_port == asked_port)
+    }
 }
 
 #[cfg(test)]
@@ -173,7 +188,10 @@ mod tests {
     fn a_pattern_covers_what_lies_below_it() {
         for (granted, asked, expected) in [
             ("api.example.com", "api.example.com", true),
-            ("api.example.com", "api.example.com:8080", true),
+            ("api.example.com", "api.example.com:8080", false),
+            ("api.example.com", "api.example.com:*", false),
+            ("api.example.com:*", "api.example.com", true),
+            ("api.example.com:*", "api.example.com:8080", true),
             ("api.example.com:443", "api.example.com", false),
             ("api.example.com:443", "api.example.com:443", true),
             ("*.example.com", "api.example.com", true),
@@ -185,14 +203,17 @@ mod tests {
             assert_eq!(covers(granted, asked), expected, "{granted} {asked}");
         }
         let reach = Reach { hosts: names(&["*.example.com", "127.0.0.1:8080"]), ..Reach::default() };
-        assert!(reach.allows_host("api.example.com", 443) && reach.allows_host("127.0.0.1", 8080));
-        assert!(!reach.allows_host("127.0.0.1", 80) && !reach.allows_host("example.com", 443));
+        assert!(reach.allows_host("api.example.com", 443, true) && reach.allows_host("127.0.0.1", 8080, false));
+        assert!(!reach.allows_host("127.0.0.1", 80, true) && !reach.allows_host("example.com", 443, true));
+        assert!(!reach.allows_host("api.example.com", 8443, false), "without a port, the scheme's own");
+        let reach = Reach { hosts: names(&["localhost:*"]), ..Reach::default() };
+        assert!(reach.allows_host("localhost", 9, false) && reach.allows_host("localhost", 80, true));
     }
 
     #[test]
     fn names_that_are_none_are_refused() {
         let reach = |upstreams: &[&str], hosts: &[&str]| Reach { upstreams: names(upstreams), hosts: names(hosts), ..Reach::default() };
-        assert_eq!(reach(&["image-service", "a.b_c"], &["localhost", "*.a.b", "10.0.0.1:80"]).check(), Ok(()));
+        assert_eq!(reach(&["image-service", "a.b_c"], &["localhost", "*.a.b", "10.0.0.1:80", "a.b:*"]).check(), Ok(()));
         for wrong in ["", "-a", "A", "a/b", "a b", &"a".repeat(65)] {
             assert!(reach(&[wrong], &[]).check().is_err(), "{wrong}");
         }

@@ -95,7 +95,8 @@ impl Requests {
             return Ok(Target::Upstream(host));
         }
         let default = if uri.scheme() == Some(&Scheme::HTTP) { 80 } else { 443 };
-        let granted = self.scope.reach.allows_host(&host, uri.port_u16().unwrap_or(default));
+        let port = uri.port_u16().unwrap_or(default);
+        let granted = self.scope.reach.allows_host(&host, port, port == default);
         if granted { Ok(Target::Url(uri.to_string())) } else { Err(Error::HttpRequestDenied) }
     }
 }

@@ -71,9 +71,17 @@ async fn a_fetch_goes_the_way_of_every_request() {
 async fn only_granted_upstreams_and_hosts_are_asked() {
     let outside = Outside::new(|_| Does::text("good"));
     let host = http_host(&outside, |_| ()).await;
-    for authority in
-        ["other.upstream", "other", "example.com", "badexample.com", "127.0.0.1", "127.0.0.1:8081", "localhost", "169.254.169.254"]
-    {
+    for authority in [
+        "other.upstream",
+        "other",
+        "example.com",
+        "badexample.com",
+        "api.example.com:8443",
+        "127.0.0.1",
+        "127.0.0.1:8081",
+        "localhost",
+        "169.254.169.254",
+    ] {
         let told = fetch(&host, authority, json!({})).await;
         assert!(told["error"].as_str().unwrap().contains("HttpRequestDenied"), "{authority}: {told}");
     }
