@@ -18,6 +18,8 @@ use clap::Parser as _;
 use cli::{Cli, Command};
 
 fn main() -> ExitCode {
+    // TLS needs one provider of cryptography per process, chosen before the first client is made. Only we choose, so it cannot fail.
+    let _chosen = rustls::crypto::ring::default_provider().install_default();
     let result = match Cli::parse().command {
         Command::Serve(arguments) => command::serve::run(arguments),
         Command::Config(command) => command::config::run(command),

@@ -19,7 +19,7 @@ use utoipa_axum::routes;
 use crate::body::BodyLimits;
 use crate::config::HttpConfig;
 use crate::form::FormLimits;
-use crate::observe;
+use crate::observe::{self, Observing};
 use crate::problem::Refusal;
 use crate::routes::{
     crop, detect, document, flags, health, invoke, operations, plugins, process_image, registry, status, strategies, upstreams, warm_up,
@@ -154,19 +154,19 @@ pub fn router(config: HttpConfig, state: AppState) -> Router {
     let (router, document) = routes().split_for_parts();
     // A document made of strings always serialises.
     let document = serde_json::to_string(&document).unwrap_or_default();
-    let metrics = state.metrics.clone();
+    let observing = Observing { metrics: state.metrics.clone(), tracer: state.operations.tracer_of_requests() };
     let app = App::new(config, state, document);
     let router = router.layer(middleware::from_fn_with_state(app.clone(), admit)).with_state(app);
-    observed(router, metrics)
+    observed(router, observing)
 }
 
 /// Answers unknown paths and methods, and puts the observer around everything.
-pub(crate) fn observed(router: Router, metrics: Arc<Metrics>) -> Router {
+pub(crate) fn observed(router: Router, observing: Observing) -> Router {
     router
         .fallback(observe::no_such_route)
         .method_not_allowed_fallback(observe::no_such_method)
         .layer(DefaultBodyLimit::disable())
-        .layer(middleware::from_fn_with_state(metrics, observe::observe))
+        .layer(middleware::from_fn_with_state(observing, observe::observe))
 }
 
 /// Lets at most so many calls in. Health and metrics always answer.

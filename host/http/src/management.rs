@@ -39,7 +39,7 @@ pub(crate) fn allow_registration(app: &App, incoming: &Incoming, headers: &Heade
 /// `http.unsupported-media-type`, and what [`body::read`] and [`json::read`] fail with.
 pub(crate) async fn read<T: Known>(app: &App, headers: &HeaderMap, body: Body) -> Result<T, Failure> {
     require_json_body(headers)?;
-    json::read(&body::read(headers, body, limits(app)).await?)
+    json::read(&body::read(headers, body, bounded(app.body_limits())).await?)
 }
 
 /// Reads the JSON of a change that may have no body at all.
@@ -47,7 +47,7 @@ pub(crate) async fn read<T: Known>(app: &App, headers: &HeaderMap, body: Body) -
 /// # Errors
 /// As [`read`].
 pub(crate) async fn read_optional<T: Known + Default>(app: &App, headers: &HeaderMap, body: Body) -> Result<T, Failure> {
-    let bytes = body::read(headers, body, limits(app)).await?;
+    let bytes = body::read(headers, body, bounded(app.body_limits())).await?;
     if bytes.is_empty() {
         return Ok(T::default());
     }
@@ -55,8 +55,7 @@ pub(crate) async fn read_optional<T: Known + Default>(app: &App, headers: &Heade
     json::read(&bytes)
 }
 
-fn limits(app: &App) -> BodyLimits {
-    let limits = app.body_limits();
+fn bounded(limits: BodyLimits) -> BodyLimits {
     BodyLimits { max_bytes: limits.max_bytes.min(MAX_BODY), ..limits }
 }
 
@@ -83,6 +82,10 @@ fn local(incoming: &Incoming, headers: &HeaderMap) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use breakwater_telemetry::Tracer;
+
     use crate::incoming::Peer;
 
     use super::*;
@@ -102,9 +105,21 @@ mod tests {
             if let Some(name) = header {
                 headers.insert(name, "http://somewhere".parse().unwrap());
             }
-            let incoming = Incoming::of(&headers, peer.map(|peer| Peer(peer.parse().unwrap())));
+            let incoming = Incoming::of(&headers, peer.map(|peer| Peer(peer.parse().unwrap())), &Tracer::disabled());
             let result = local(&incoming, &headers);
             assert_eq!(result.is_ok(), allowed, "{peer:?} {header:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_change_has_at_most_a_mebibyte_or_less_where_bodies_do() {
+        let limits = |max_bytes| BodyLimits { max_bytes, idle: Duration::from_secs(1), total: Duration::from_secs(1) };
+        let read = async |size: u64, limits| {
+            let body = Body::from(vec![b' '; usize::try_from(size).unwrap()]);
+            body::read(&HeaderMap::new(), body, bounded(limits)).await.map(|bytes| bytes.len() as u64).map_err(|failure| failure.code)
+        };
+        assert_eq!(read(MAX_BODY, limits(u64::MAX)).await, Ok(MAX_BODY));
+        assert_eq!(read(MAX_BODY + 1, limits(u64::MAX)).await.unwrap_err(), "http.body-too-large");
+        assert_eq!(read(11, limits(10)).await.unwrap_err(), "http.body-too-large");
     }
 }

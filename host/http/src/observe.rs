@@ -1,4 +1,4 @@
-//! Around every request: its name, its log line, its metrics, and the answer to whatever went wrong inside.
+//! Around every request: its name, its log line, its metrics, its span, and the answer to whatever went wrong inside.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -9,20 +9,29 @@ use axum::http::{HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use breakwater_core::{Failure, FailureKind};
-use breakwater_telemetry::Metrics;
+use breakwater_telemetry::{Metrics, Span, SpanKind, Tracer};
 use futures_util::FutureExt;
 
 use crate::incoming::{CORRELATION_HEADER, Incoming, Peer};
-use crate::problem::{Problem, Refusal};
+use crate::problem::{Problem, Refusal, status_of};
 use crate::routes::process_image;
 
-/// Names the call, runs it, answers its failures and panics, logs and counts it.
-pub(crate) async fn observe(State(metrics): State<Arc<Metrics>>, mut request: Request, next: Next) -> Response {
+/// Who is told of requests.
+#[derive(Debug, Clone)]
+pub(crate) struct Observing {
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) tracer: Arc<Tracer>,
+}
+
+/// Names the call, runs it, answers its failures and panics, logs, counts and traces it.
+pub(crate) async fn observe(State(observing): State<Observing>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let incoming = Incoming::of(request.headers(), request.extensions().get::<Peer>().copied());
+    let Observing { metrics, tracer } = observing;
+    let incoming = Incoming::of(request.headers(), request.extensions().get::<Peer>().copied(), &tracer);
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
     let method = method_label(request.method());
     request.extensions_mut().insert(incoming.clone());
+    let mut span = span_of(&tracer, &incoming, method, &route);
 
     let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
     let mut response = answered.unwrap_or_else(|panic| {
@@ -34,6 +43,10 @@ pub(crate) async fn observe(State(metrics): State<Arc<Metrics>>, mut request: Re
     }
     if let Some(Refusal(failure)) = response.extensions_mut().remove::<Refusal>() {
         log_failure(&failure, &incoming);
+        // A request that is wrong is no error of the server (OpenTelemetry's conventions for HTTP).
+        if status_of(&failure).is_server_error() {
+            span.fail(&failure);
+        }
         let problem = Problem::of(&failure, &incoming.correlation_id);
         response = if route == process_image::PATH { process_image::refusal(&problem, failure.kind) } else { problem.into_response() };
     }
@@ -44,6 +57,7 @@ pub(crate) async fn observe(State(metrics): State<Arc<Metrics>>, mut request: Re
 
     let (status, elapsed) = (response.status().as_u16(), started.elapsed());
     metrics.http_request(method, &route, status, elapsed);
+    span.set("http.response.status_code", status);
     tracing::info!(
         target: "breakwater::access",
         method,
@@ -56,6 +70,18 @@ pub(crate) async fn observe(State(metrics): State<Arc<Metrics>>, mut request: Re
         "request"
     );
     response
+}
+
+/// The span of a request, named and described as OpenTelemetry's conventions for HTTP servers say.
+fn span_of(tracer: &Tracer, incoming: &Incoming, method: &'static str, route: &str) -> Span {
+    if !tracer.is_enabled() {
+        return Span::none();
+    }
+    let mut span = tracer.span(&format!("{method} {route}"), SpanKind::Server, incoming.parent, incoming.trace);
+    span.set("http.request.method", method);
+    span.set("http.route", route);
+    span.set("breakwater.correlation_id", incoming.correlation_id.as_str());
+    span
 }
 
 /// An extractor of the framework refused; of those we use, only the one for paths can.
@@ -104,12 +130,19 @@ mod tests {
     use axum::extract::Path;
     use axum::http::StatusCode;
     use axum::routing::get;
+    use breakwater_core::BoxFuture;
+    use breakwater_telemetry::{OtlpConfig, OtlpTransport};
+    use bytes::Bytes;
     use serde_json::Value;
     use tower::ServiceExt;
 
     use super::*;
 
     fn router(metrics: &Arc<Metrics>) -> Router {
+        traced(metrics, Tracer::disabled())
+    }
+
+    fn traced(metrics: &Arc<Metrics>, tracer: Arc<Tracer>) -> Router {
         let failing = || async { Refusal(Failure::limit("cpu.overloaded", "full").retry_after(std::time::Duration::from_secs(2))) };
         let routes = Router::new()
             .route("/ok", get(|| async { "fine" }))
@@ -122,8 +155,9 @@ mod tests {
                     }
                 }),
             )
+            .route(process_image::PATH, get(async || Refusal(Failure::limit("cpu.overloaded", "full"))))
             .route("/items/{id}", get(|Path(id): Path<String>| async move { id }));
-        crate::app::observed(routes, metrics.clone())
+        crate::app::observed(routes, Observing { metrics: metrics.clone(), tracer })
     }
 
     async fn ask(method: &str, path: &str) -> (StatusCode, axum::http::HeaderMap, String) {
@@ -156,6 +190,43 @@ mod tests {
             assert!(!body.contains("secret") && !body.contains("token"), "{body}");
         }
         assert_eq!(ask("GET", "/fails").await.1["retry-after"], "2");
+    }
+
+    #[tokio::test]
+    async fn the_integration_example_has_errors_of_its_own() {
+        let (status, headers, body) = ask("GET", process_image::PATH).await;
+        assert_eq!((status.as_u16(), &headers["content-type"]), (503, &HeaderValue::from_static("application/json")));
+        assert_eq!(serde_json::from_str::<Value>(&body).unwrap(), serde_json::json!({ "error": "full", "errorCode": "cpu.overloaded" }));
+        assert_eq!(headers[CORRELATION_HEADER], "call-7");
+        assert_eq!(ask("DELETE", process_image::PATH).await.0, 405);
+    }
+
+    /// Keeps what would have been exported.
+    #[derive(Default)]
+    struct Collector(std::sync::Mutex<Vec<u8>>);
+
+    impl OtlpTransport for Collector {
+        fn post(&self, _: &str, _: Vec<(String, String)>, body: Bytes) -> BoxFuture<'_, Result<u16, String>> {
+            self.0.lock().unwrap().extend_from_slice(&body);
+            Box::pin(async { Ok(200) })
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_request_has_a_span_below_that_of_its_client() {
+        let collector = Arc::new(Collector::default());
+        let config = OtlpConfig::new("http://collector");
+        let tracer = Tracer::start(&config, collector.clone(), tokio::runtime::Handle::current()).unwrap();
+        for (path, parent) in [("/items/7?token=secret", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"), ("/fails", "")] {
+            let request = Request::builder().uri(path).header("traceparent", parent).body(Body::empty()).unwrap();
+            traced(&Metrics::new("0"), tracer.clone()).oneshot(request).await.unwrap();
+        }
+        tracer.shutdown(std::time::Duration::from_secs(10)).await.unwrap();
+        let exported = collector.0.lock().unwrap().clone();
+        let holds = |bytes: &[u8]| exported.windows(bytes.len()).any(|window| window == bytes);
+        assert!(holds(b"GET /items/{id}") && holds(b"GET /fails") && holds(b"cpu.overloaded"));
+        assert!(holds(&0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736_u128.to_be_bytes()) && holds(&0x00f0_67aa_0ba9_02b7_u64.to_be_bytes()));
+        assert!(!holds(b"secret"));
     }
 
     #[tokio::test]

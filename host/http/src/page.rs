@@ -81,9 +81,9 @@ mod tests {
         assert_eq!((first.items.len(), first.items[0], first.total, first.page, first.per_page), (50, 0, 120, 1, 50));
         let last = cut("page=3");
         assert_eq!((last.items.len(), last.items[0]), (20, 100));
-        assert_eq!(cut("page=4").items, []);
+        assert!(cut("page=4").items.is_empty());
         assert_eq!(cut("page=2&per_page=7").items, (7..14).collect::<Vec<_>>());
-        assert_eq!(cut("page=4294967295&per_page=200").items, []);
+        assert!(cut("page=4294967295&per_page=200").items.is_empty());
     }
 
     #[test]

@@ -32,7 +32,9 @@ async fn start(config: HttpConfig) -> Running {
         body::read(&headers, body, limits).await.map(|bytes| bytes.len().to_string()).map_err(Refusal::from)
     };
     let routes = Router::new().route("/", get(|| async { "ok" })).route("/wait", get(waiting)).route("/read", post(reading));
-    let router = crate::app::observed(routes, breakwater_telemetry::Metrics::new("0"));
+    let observing =
+        crate::observe::Observing { metrics: breakwater_telemetry::Metrics::new("0"), tracer: breakwater_telemetry::Tracer::disabled() };
+    let router = crate::app::observed(routes, observing);
     let config = HttpConfig { listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))], ..config };
     let server = Server::over(config, router).await.unwrap();
     let (address, stop) = (server.local_addrs()[0], CancellationToken::new());

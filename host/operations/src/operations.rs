@@ -139,7 +139,7 @@ impl Operations {
         &self.parts.metrics
     }
 
-    pub(crate) fn tracer(&self) -> &Tracer {
+    pub(crate) fn tracer(&self) -> &Arc<Tracer> {
         &self.parts.tracer
     }
 

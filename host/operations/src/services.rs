@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use breakwater_core::{Caller, Failure};
 use breakwater_flags::FlagError;
-use breakwater_telemetry::{Event, FlagChange};
+use breakwater_telemetry::{Event, FlagChange, Tracer};
 use futures_util::{StreamExt as _, stream};
 
 pub use breakwater_cache::{CacheStatus, MemoryStatus, RedisFault, RedisStatus};
@@ -40,6 +40,12 @@ pub struct WarmUp {
 }
 
 impl Operations {
+    /// What spans of requests are made with, so that those of operations stand below them.
+    #[must_use]
+    pub fn tracer_of_requests(&self) -> Arc<Tracer> {
+        Arc::clone(self.tracer())
+    }
+
     /// Whether an operation exists, without looking any closer.
     ///
     /// # Errors

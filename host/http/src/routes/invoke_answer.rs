@@ -244,6 +244,21 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn an_output_too_long_for_a_head_is_left_out() {
+        let attachment = Attachment { media_type: "image/png".into(), bytes: Bytes::new() };
+        let header = |length: usize| {
+            let payload = Payload { json: json!("x".repeat(length)), attachments: vec![attachment.clone()] };
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT, "image/*".parse().unwrap());
+            let context = CallContext::root(Principal::Anonymous, Duration::from_secs(1));
+            let outcome = Outcome::new(payload, ServedBy::Host { name: "local".into() });
+            answer(&headers, outcome, &context).headers().get("x-breakwater-output").map(|value| value.len())
+        };
+        assert_eq!(header(MAX_OUTPUT_HEADER - 2), Some(MAX_OUTPUT_HEADER));
+        assert_eq!(header(MAX_OUTPUT_HEADER - 1), None);
+    }
+
     #[test]
     fn ascii_is_the_same_json() {
         let value = json!({ "ü\n": ["\u{1f600}", 1.5, null, "a\"b\\"] });

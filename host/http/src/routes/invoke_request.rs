@@ -205,6 +205,7 @@ mod tests {
     use crate::form::FormLimits;
     use axum::body::Body;
     use axum::http::header;
+    use breakwater_telemetry::Tracer;
 
     fn read(text: &str) -> Result<Invocation, Failure> {
         of_json(text.as_bytes(), 6)
@@ -227,7 +228,7 @@ mod tests {
         assert_eq!(call.payload.attachments, [Attachment { media_type: "image/jpeg".into(), bytes: Bytes::from_static(b"pictur") }]);
         let mut headers = HeaderMap::new();
         headers.insert(caller::IDEMPOTENCY_HEADER, "order-7".parse().unwrap());
-        let incoming = Incoming::of(&headers, None);
+        let incoming = Incoming::of(&headers, None, &Tracer::disabled());
         let context = call.context(&incoming, &headers, Duration::from_secs(30)).unwrap();
         assert_eq!((context.caller.subject.as_deref(), context.caller.tenant.as_deref()), (Some("user-1"), Some("acme")));
         assert_eq!((&*context.caller.attributes["plan"], &context.labels[0].1), ("pro", &"7".to_owned()));
@@ -241,7 +242,7 @@ mod tests {
         assert_eq!((call.payload.json.clone(), call.payload.attachments.len()), (json!({}), 0));
         let patient = read(r#"{"timeout_ms": 86400000}"#).unwrap();
         let headers = HeaderMap::new();
-        let context = patient.context(&Incoming::of(&headers, None), &headers, Duration::from_secs(1)).unwrap();
+        let context = patient.context(&Incoming::of(&headers, None, &Tracer::disabled()), &headers, Duration::from_secs(1)).unwrap();
         assert!(context.deadline.remaining() <= Duration::from_secs(1));
     }
 

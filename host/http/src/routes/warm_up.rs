@@ -33,6 +33,15 @@ impl Known for WarmUpRequest {
     const FIELDS: &'static [&'static str] = &["upstreams"];
 }
 
+impl WarmUpRequest {
+    fn check(&self) -> Result<(), Failure> {
+        if self.upstreams.as_ref().is_some_and(|names| names.len() > MAX_NAMES) {
+            return Err(field_invalid("upstreams", &format!("has at most {MAX_NAMES} entries")));
+        }
+        Ok(())
+    }
+}
+
 /// How connecting went.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = WarmUp)]
@@ -101,9 +110,7 @@ pub(crate) async fn warm_up(
 ) -> Result<Response, Refusal> {
     management::allow(&app, &incoming, &headers)?;
     let request: WarmUpRequest = management::read_optional(&app, &headers, body).await?;
-    if request.upstreams.as_ref().is_some_and(|names| names.len() > MAX_NAMES) {
-        return Err(field_invalid("upstreams", &format!("has at most {MAX_NAMES} entries")).into());
-    }
+    request.check()?;
     let upstreams: Vec<WarmedUpBody> = each(app.operations().warm_up(request.upstreams).await);
     Ok(json::answer(&WarmUpBody { ok: upstreams.iter().all(|upstream| upstream.ok), upstreams }))
 }
@@ -117,6 +124,13 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_request_names_at_most_a_thousand() {
+        let request = |count: usize| WarmUpRequest { upstreams: Some(vec!["x".to_owned(); count]) };
+        assert!(request(MAX_NAMES).check().is_ok() && WarmUpRequest::default().check().is_ok());
+        assert_eq!(request(MAX_NAMES + 1).check().unwrap_err().code, "request.field-invalid");
+    }
 
     #[test]
     fn each_upstream_has_its_own_result() {
