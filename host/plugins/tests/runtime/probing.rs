@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde_json::json;
 
 use crate::outside::{Does, Outside, adapter, host, invoke};
-use crate::support::guest;
+use crate::support::{guest, shipped_package};
 
 const HEAD: &str = "id = \"probe\"\nversion = \"1.0.0\"\nworld = \"breakwater:plugin/adapter-plugin@0.1.0\"\n\
                     capabilities = [\"blobs\", \"config\", \"upstream\", \"feature-flags\"]\nupstreams = [\"service\"]\nflags = [\"granted\"]\n";
@@ -98,6 +98,23 @@ async fn a_fallback_is_probed_at_its_levels() {
     let fails = "level = \"fails\"\ncause = \"timeout\"\nfails = \"probe.cause\"";
     host.catalogue.deploy(package(fails)).await.unwrap();
     host.catalogue.deploy(package("level = \"answers\"")).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_shipped_adapters_and_fallbacks_pass_their_probes_and_go_together() {
+    let outside = Outside::new(|_| Does::Never);
+    let host = host(&outside, |config| config.limits.cpu = std::time::Duration::from_millis(500)).await;
+    for id in ["adapter-image-service", "adapter-talent", "fallback-talent", "fallback-vision"] {
+        let package = shipped_package(id);
+        assert!(!package.fixtures().is_empty(), "{id} has no fixtures");
+        host.catalogue.deploy(package).await.unwrap_or_else(|error| panic!("{id}: {error}"));
+    }
+    assert!(outside.seen().is_empty());
+    let snapshot = host.snapshot();
+    for operation in ["generate-resume", "find-matching-jobs", "calculate-analytics", "detect-objects", "crop-image"] {
+        assert_eq!(snapshot.adapters(operation).len(), 1, "{operation}");
+        assert!(!snapshot.fallbacks(operation).is_empty(), "{operation}");
+    }
 }
 
 /// What a plugin may name is part of what it is; and what the first world never had changes nothing for its plugins.

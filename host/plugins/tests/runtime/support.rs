@@ -93,6 +93,13 @@ pub(crate) fn shipped(id: &str) -> Bytes {
     if built.is_file() { read(&built) } else { read(&guests().join(file)) }
 }
 
+/// A shipped plugin with its manifest and fixtures.
+pub(crate) fn shipped_package(id: &str) -> PluginPackage {
+    let folder = target().join("breakwater-plugins").join(id);
+    let package = PluginPackage::read_folder(&folder);
+    package.unwrap_or_else(|error| panic!("{}: {error}\nbuild the plugins first: cargo xtask build-plugins", folder.display()))
+}
+
 /// A package of a component with a minimal manifest and more lines to it.
 pub(crate) fn package_with(id: &str, version: &str, component: Bytes, more: &str) -> PluginPackage {
     let world = "breakwater:plugin/crop-plugin@0.1.0";
