@@ -65,6 +65,8 @@ impl Client {
     /// For the service at `base`, such as `http://127.0.0.1:8080`.
     #[must_use]
     pub fn new(base: &str) -> Self {
+        // The provider of cryptography is chosen once a process, also where nothing is encrypted.
+        let _chosen_before = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().timeout(Duration::from_secs(120)).no_proxy().build().unwrap_or_default();
         Self { base: base.to_owned(), http }
     }

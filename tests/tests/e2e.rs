@@ -48,3 +48,5 @@ mod sheet;
 mod surface;
 #[path = "e2e/swaps.rs"]
 mod swaps;
+#[path = "e2e/talent.rs"]
+mod talent;

@@ -60,7 +60,6 @@ impl Host {
     pub(crate) async fn start(settings: &Settings, surroundings: &Surroundings, keep: Keep) -> Result<Self> {
         let data_dir = settings.data.dir.clone().unwrap_or_else(|| surroundings.data_dir());
         std::fs::create_dir_all(&data_dir).with_context(|| format!("cannot make the data directory {}", data_dir.display()))?;
-        outside::choose_cryptography();
         let metrics = Metrics::new(VERSION);
         let tracer = tracer(settings)?;
         let stop = CancellationToken::new();

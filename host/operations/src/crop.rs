@@ -148,24 +148,55 @@ impl Operations {
         let outcome = self.answer(context.clone(), Arc::clone(&snapshot), CROP_IMAGE.name, payload, failed).await?;
         let history = outcome.clone().map(drop);
         let reply = json::crop::Reply::of(outcome.value)?;
-        let (picture, path) = self.picture_of(&reply, input.store, context.deadline).await?;
-        reply.into_output(picture, path, &input, history)
+        let (picture, path, size) = match self.picture_of(&reply, input.store, context.deadline).await? {
+            Some((picture, path)) => (picture, path, reply.size()),
+            None => self.cut_as_told(&reply, &input, context.deadline).await?,
+        };
+        reply.into_output((picture, size), path, &input, history)
     }
 
     /// The picture that a provider attached or wrote, and its path below the media root when one is wanted.
-    async fn picture_of(&self, reply: &json::crop::Reply, store: bool, deadline: Deadline) -> Result<(Bytes, Option<String>), Failure> {
-        match (&reply.picture, reply.path(), self.media()) {
+    async fn picture_of(
+        &self,
+        reply: &json::crop::Reply,
+        store: bool,
+        deadline: Deadline,
+    ) -> Result<Option<(Bytes, Option<String>)>, Failure> {
+        Ok(match (&reply.picture, reply.path(), self.media()) {
             (Some(picture), None, Some(media)) if store => {
                 let format = Format::sniff(picture).unwrap_or(Format::Jpeg);
-                Ok((picture.clone(), Some(media.write(picture.clone(), format, deadline).await?)))
+                Some((picture.clone(), Some(media.write(picture.clone(), format, deadline).await?)))
             }
-            (Some(picture), path, _) => Ok((picture.clone(), path.map(str::to_owned))),
-            (None, Some(path), Some(media)) => Ok((media.read(path, deadline).await?, Some(path.to_owned()))),
-            _ => {
-                let message = "the answer of a provider brings no picture and names none below the media root";
-                Err(Failure::new(FailureKind::Rejected, "plugin.output-invalid", message))
-            }
+            (Some(picture), path, _) => Some((picture.clone(), path.map(str::to_owned))),
+            (None, Some(path), Some(media)) => Some((media.read(path, deadline).await?, Some(path.to_owned()))),
+            (None, ..) => None,
+        })
+    }
+
+    /// Cuts where a provider says that makes no pictures itself, such as a fallback plugin.
+    async fn cut_as_told(
+        &self,
+        reply: &json::crop::Reply,
+        input: &CropInput,
+        deadline: Deadline,
+    ) -> Result<(Bytes, Option<String>, Size), Failure> {
+        let bytes = input.image.clone().load(self.media(), deadline).await?;
+        let (image, _) = source::decode(self.cpu(), bytes, self.limits(), deadline, |info| Ok(info.size)).await?;
+        let crop = reply.crop();
+        if !crop.lies_inside(image.size()) {
+            let message = "a provider says to cut outside of the picture";
+            return Err(Failure::new(FailureKind::Rejected, "plugin.output-invalid", message));
         }
+        let format = input.format.unwrap_or_else(|| output_format(image.format()));
+        let size = output_size::ratio(input.ratio, input.size).and_then(|ratio| output_size::resolve(input.size, ratio, &self.limits()))?;
+        let options = OutputOptions { format, quality: input.quality, size, keep_metadata: input.keep_metadata };
+        let limits = self.limits();
+        let encoded = self.cpu().compute(deadline, move || breakwater_vision::render(&image, crop, &options, &limits)).await??;
+        let path = match (input.store, self.media()) {
+            (true, Some(media)) => Some(media.write(encoded.bytes.clone(), encoded.format, deadline).await?),
+            _ => None,
+        };
+        Ok((encoded.bytes, path, encoded.size))
     }
 
     /// With the strategies and codecs of the host.

@@ -112,11 +112,13 @@ impl Operations {
     ) -> Result<Outcome<Payload>, Failure> {
         let started = Instant::now();
         let entry = snapshot.table.get(operation)?;
-        entry.schema.check_input(&payload.json)?;
         let (context, mut span) = self.tracer().child(&context.tightened(entry.timeout), "operation", SpanKind::Internal);
         span.set("breakwater.operation", operation);
         let call = Call { context, snapshot: Arc::clone(&snapshot), operation: operation.into(), payload: Arc::new(payload) };
-        let result = self.through_cache(&call, entry, failed).await;
+        let result = match entry.schema.check_input(&call.payload.json) {
+            Ok(()) => self.through_cache(&call, entry, failed).await,
+            Err(failure) => Err(failure),
+        };
         self.count_call(operation, started, result.as_ref().map(|outcome| (&outcome.served_by, outcome.is_degraded())));
         match &result {
             Ok(outcome) if span.is_recording() => {
@@ -326,11 +328,9 @@ impl Operations {
                     let cause = cause.unwrap_or_else(|| Failure::new(FailureKind::Unavailable, "operation.no-provider", "nobody was asked"));
                     let payload = self.with_picture(call, deadline).await;
                     let work = |context: CallContext| async move {
-                        generation.degrade(&context, &call.operation, &level.name, &payload.json, &payload.attachments, &cause).await
+                        generation.degrade_within(&context, &entry.schema, &level.name, &payload.json, &payload.attachments, &cause).await
                     };
-                    let Some(reply) = self.asked(call, generation, deadline, work).await? else { return Ok(None) };
-                    entry.schema.check_output(&reply.json)?;
-                    Ok(Some(Answer::plain(reply)))
+                    Ok(self.asked(call, generation, deadline, work).await?.map(Answer::plain))
                 })
             }),
         }

@@ -94,7 +94,7 @@ pub(crate) struct DetectionJson {
     kind: DetectionKind,
     #[serde(default)]
     label: String,
-    confidence: f32,
+    confidence: f64,
     #[serde(rename = "box")]
     bounds: BoundsJson,
     #[serde(default)]
@@ -103,16 +103,21 @@ pub(crate) struct DetectionJson {
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 struct BoundsJson {
-    x: f32,
-    y: f32,
-    width: f32,
-    height: f32,
+    x: f64,
+    y: f64,
+    width: f64,
+    height: f64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 struct PointJson {
-    x: f32,
-    y: f32,
+    x: f64,
+    y: f64,
+}
+
+/// The number that is written with the same digits: JSON values hold doubles, and 0.9 as a float is not 0.9 as a double.
+pub(crate) fn double(number: f32) -> f64 {
+    number.to_string().parse().unwrap_or_else(|_| f64::from(number))
 }
 
 impl From<&Detection> for DetectionJson {
@@ -121,9 +126,9 @@ impl From<&Detection> for DetectionJson {
         Self {
             kind: found.kind,
             label: found.label.clone(),
-            confidence: found.confidence,
-            bounds: BoundsJson { x, y, width, height },
-            landmarks: found.landmarks.iter().map(|&Point { x, y }| PointJson { x, y }).collect(),
+            confidence: double(found.confidence),
+            bounds: BoundsJson { x: double(x), y: double(y), width: double(width), height: double(height) },
+            landmarks: found.landmarks.iter().map(|&Point { x, y }| PointJson { x: double(x), y: double(y) }).collect(),
         }
     }
 }
@@ -132,8 +137,9 @@ impl From<DetectionJson> for Detection {
     fn from(found: DetectionJson) -> Self {
         let BoundsJson { x, y, width, height } = found.bounds;
         let label = if found.label.is_empty() { found.kind.name().to_owned() } else { found.label };
-        let landmarks = found.landmarks.into_iter().map(|PointJson { x, y }| Point { x, y }).collect();
-        Self { kind: found.kind, label, confidence: found.confidence, bounds: Bounds { x, y, width, height }, landmarks }
+        let landmarks = found.landmarks.into_iter().map(|PointJson { x, y }| Point { x: x as f32, y: y as f32 }).collect();
+        let bounds = Bounds { x: x as f32, y: y as f32, width: width as f32, height: height as f32 };
+        Self { kind: found.kind, label, confidence: found.confidence as f32, bounds, landmarks }
     }
 }
 

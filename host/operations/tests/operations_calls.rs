@@ -7,18 +7,24 @@
     reason = "a test that meets a surprise should stop there, also in a function that tests share"
 )]
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use breakwater_core::{Bounds, CallContext, Deadline, Detection, DetectionKind, Failure, FailureKind, Principal, ServedBy, Size};
+use breakwater_cache::{Cache, CacheConfig};
+use breakwater_core::{
+    Bounds, CallContext, Caller, Deadline, Detection, DetectionKind, Failure, FailureKind, Invoker, Payload, Principal, ServedBy, Size,
+};
+use breakwater_flags::{Flag, Flags, MemoryFlagRecords};
 use breakwater_inference::{DeviceKind, DeviceReport};
 use breakwater_operations::{
-    CpuPermits, CropInput, DetectInput, Detectors, ImageSource, MediaRoot, Operations, OperationsConfig, Readiness, ReadinessConfig,
-    WantedSize, readiness,
+    Caching, ChainConfig, Chains, CpuPermits, CropInput, DetectInput, Detectors, ImageSource, MediaRoot, Operations, OperationsConfig, Parts,
+    Readiness, ReadinessConfig, WantedSize, readiness,
 };
 use breakwater_plugins::{Catalogue, Compiler, Detect, MemoryRecords, Ports, RuntimeConfig};
-use breakwater_telemetry::Metrics;
+use breakwater_telemetry::{Metrics, Tracer};
+use breakwater_upstream::{NoUpstreamObserver, Upstreams, UpstreamsConfig};
 use breakwater_vision::{Image, Limits};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -94,6 +100,10 @@ impl Stage {
     }
 
     async fn with(faces: Behaviour, people: Behaviour, queue: usize, media: bool) -> Self {
+        Self::chained(faces, people, queue, media, Chains::new()).await
+    }
+
+    async fn chained(faces: Behaviour, people: Behaviour, queue: usize, media: bool, chains: Chains) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("media");
         std::fs::create_dir(&root).unwrap();
@@ -106,7 +116,19 @@ impl Stage {
         let media = media.then(|| MediaRoot::open(&root, "output", Limits::default().max_bytes).unwrap());
         let config = OperationsConfig { limits: Limits::default(), media };
         let metrics = Metrics::new("0");
-        let operations = Operations::with_detectors(config, detectors, catalogue, cpu, metrics.clone());
+        let (records, observer) = (Arc::new(breakwater_upstream::MemoryRecords::default()), Arc::new(NoUpstreamObserver));
+        let upstreams = Upstreams::start(UpstreamsConfig::default(), records, observer, CancellationToken::new()).await.unwrap();
+        let parts = Parts {
+            detectors,
+            catalogue,
+            cpu,
+            upstreams,
+            cache: Cache::start(CacheConfig::default()).await.unwrap(),
+            flags: Flags::open(Arc::new(MemoryFlagRecords::default()), BTreeMap::new()).await.unwrap(),
+            metrics: metrics.clone(),
+            tracer: Tracer::disabled(),
+        };
+        let operations = Operations::new(config, chains, parts);
         Self { operations, metrics, folder }
     }
 
@@ -241,4 +263,115 @@ async fn the_check_of_readiness_names_what_does_not_work() {
     stop.cancel();
     watching.await.unwrap();
     assert!(stage.folder.path().exists());
+}
+
+fn chain(config: ChainConfig) -> Chains {
+    [("detect-objects".to_owned(), config)].into()
+}
+
+fn empty_answer() -> serde_json::Value {
+    serde_json::json!({ "detections": [], "image": { "width": 1, "height": 1 } })
+}
+
+fn by_name() -> Payload {
+    Payload::json(serde_json::json!({ "image_path": "/coffee.png", "detection_types": ["face"] }))
+}
+
+#[tokio::test]
+async fn a_call_by_name_is_the_same_operation_and_checks_its_input() {
+    let stage = Stage::new(Behaviour::Finds(0.9), Behaviour::Fails).await;
+    let outcome = stage.operations.invoke(&stage.context(), "detect-objects", by_name()).await.unwrap();
+    assert_eq!(outcome.value.json["detections"][0]["confidence"], 0.9, "the digits are those of the detector");
+    assert_eq!(outcome.served_by, ServedBy::Model { name: "told-face".into(), device: "told".into() });
+    let wrong = Payload::json(serde_json::json!({ "image_path": 3 }));
+    let failure = stage.operations.invoke(&stage.context(), "detect-objects", wrong).await.unwrap_err();
+    assert_eq!((&*failure.code, &failure.detail.unwrap()["violations"][0]["pointer"]), ("operation.input-invalid", &"/image_path".into()));
+    let failure = stage.operations.invoke(&stage.context(), "detect", by_name()).await.unwrap_err();
+    assert_eq!((failure.kind, &*failure.code), (FailureKind::NotFound, "operation.unknown"));
+}
+
+#[tokio::test]
+async fn the_configured_answer_comes_when_the_host_fails_and_not_for_a_wrong_picture() {
+    let config = ChainConfig { static_answer: Some(empty_answer()), ..ChainConfig::default() };
+    let stage = Stage::chained(Behaviour::Fails, Behaviour::Fails, 16, true, chain(config)).await;
+    let outcome = stage.operations.detect(&stage.context(), detect(&[])).await.unwrap();
+    assert_eq!((outcome.value.size, outcome.level.as_deref(), outcome.is_degraded()), (Size::new(1, 1), Some("static"), true));
+    assert_eq!(outcome.reasons[0].code, "detector.unavailable");
+    let missing = DetectInput { image: ImageSource::Path("tea.png".into()), kinds: Vec::new(), threshold: None };
+    assert_eq!(stage.operations.detect(&stage.context(), missing).await.unwrap_err().code, "media.not-found");
+}
+
+#[tokio::test]
+async fn a_flag_that_is_off_switches_to_the_fallbacks_and_one_that_is_not_there_changes_nothing() {
+    let config = ChainConfig { static_answer: Some(empty_answer()), flag: Some("new-eyes".into()), ..ChainConfig::default() };
+    let stage = Stage::chained(Behaviour::Finds(0.9), Behaviour::Finds(0.9), 16, true, chain(config)).await;
+    assert!(!stage.operations.detect(&stage.context(), detect(&[])).await.unwrap().is_degraded());
+    stage.operations.flags().put("new-eyes", Flag::off(), None).await.unwrap();
+    let outcome = stage.operations.detect(&stage.context(), detect(&[])).await.unwrap();
+    assert_eq!((outcome.level.as_deref(), outcome.reasons[0].code.as_str()), (Some("static"), "operation.disabled"));
+    assert!(stage.metrics.encode().contains("breakwater_operation_disabled"), "{}", stage.metrics.encode());
+}
+
+#[tokio::test]
+async fn an_answer_is_kept_per_caller_and_a_degraded_one_is_not_kept() {
+    let caching = Caching { ttl: Some(Duration::from_secs(3600)), ..Caching::default() };
+    let config = ChainConfig { caching, ..ChainConfig::default() };
+    let stage = Stage::chained(Behaviour::Finds(0.9), Behaviour::Fails, 16, true, chain(config)).await;
+    let context = |subject: &str| CallContext {
+        caller: Arc::new(Caller { subject: Some(subject.into()), ..Caller::default() }),
+        ..stage.context()
+    };
+    let call = async |subject: &str, payload: Payload| stage.operations.invoke(&context(subject), "detect-objects", payload).await.unwrap();
+    assert_eq!(call("anna", by_name()).await.cached_age, None);
+    let again = call("anna", by_name()).await;
+    assert!(again.cached_age.is_some() && again.served_by.label().starts_with("cache:") && !again.is_degraded());
+    assert_eq!(call("berta", by_name()).await.cached_age, None, "the answer of another caller");
+    // One of two kinds fails: the answer is degraded.
+    let both = || Payload::json(serde_json::json!({ "image_path": "/coffee.png", "detection_types": ["face", "person"] }));
+    assert!(call("anna", both()).await.is_degraded());
+    assert_eq!(call("anna", both()).await.cached_age, None, "a degraded answer was kept");
+}
+
+#[tokio::test]
+async fn a_caller_who_leaves_does_not_take_the_flight_along() {
+    let barrier = Arc::new(Barrier::new(2));
+    let caching = Caching { ttl: Some(Duration::from_secs(3600)), ..Caching::default() };
+    let config = ChainConfig { caching, ..ChainConfig::default() };
+    let stage = Stage::chained(Behaviour::Meets(barrier.clone()), Behaviour::Fails, 16, true, chain(config)).await;
+    let leader = stage.operations.clone();
+    let context = stage.context();
+    let leading = tokio::spawn(async move { leader.invoke(&context, "detect-objects", by_name()).await.map(|outcome| outcome.value) });
+    // The search has begun when only the second of the two who meet is missing; nobody says so, so give it its turn.
+    tokio::time::timeout(Duration::from_secs(20), async {
+        while stage.operations.detect(&stage.context(), detect(&[DetectionKind::Person])).await.is_ok() {}
+    })
+    .await
+    .unwrap();
+    leading.abort();
+    let context = stage.context();
+    let follower = stage.operations.invoke(&context, "detect-objects", by_name());
+    let (answer, _met) = tokio::join!(follower, tokio::time::timeout(Duration::from_secs(20), barrier.wait()));
+    assert_eq!(answer.unwrap().value.json["detections"][0]["kind"], "face");
+}
+
+#[tokio::test]
+async fn a_call_that_comes_too_late_says_so_at_once() {
+    let stage = Stage::new(Behaviour::Hangs, Behaviour::Hangs).await;
+    let context = CallContext::root(Principal::Anonymous, Duration::from_millis(100));
+    let started = std::time::Instant::now();
+    let failure = stage.operations.invoke(&context, "detect-objects", by_name()).await.unwrap_err();
+    assert_eq!((failure.kind, &*failure.code), (FailureKind::Timeout, "call.deadline"));
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn nested_calls_inherit_and_end_at_their_depth() {
+    let stage = Stage::new(Behaviour::Finds(0.9), Behaviour::Fails).await;
+    let invoker: Arc<dyn Invoker> = stage.operations.clone();
+    let mut context = stage.context();
+    assert!(invoker.invoke(&context, "detect-objects", by_name()).await.is_ok());
+    while context.depth < CallContext::MAX_DEPTH {
+        context = context.nested().unwrap();
+    }
+    assert_eq!(invoker.invoke(&context, "detect-objects", by_name()).await.unwrap_err().code, "call.too-deep");
 }

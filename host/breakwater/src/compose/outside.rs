@@ -54,12 +54,6 @@ impl OtlpTransport for CollectorClient {
     }
 }
 
-/// TLS needs one provider of cryptography per process, chosen before the first client is made.
-pub(super) fn choose_cryptography() {
-    // Chosen before: then that one serves.
-    let _chosen = rustls::crypto::ring::default_provider().install_default();
-}
-
 /// A part that could not be set up, with the code that names it.
 pub(super) fn setup(failure: Failure) -> anyhow::Error {
     match failure.kind {

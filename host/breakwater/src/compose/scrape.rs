@@ -22,8 +22,7 @@ pub(super) fn sources(
 ) -> Sources {
     let (models, device, lost) = (Arc::clone(inference), Arc::clone(inference), Arc::clone(inference));
     let (plugins, breakers, cpu) = (Arc::clone(catalogue), Arc::clone(catalogue), Arc::clone(cpu));
-    let (upstreams, upstream_breakers) = (Arc::clone(upstreams), Arc::clone(upstreams));
-    let (cache, tracer) = (Arc::clone(cache), Arc::clone(tracer));
+    let (upstreams, cache, tracer) = (Arc::clone(upstreams), Arc::clone(cache), Arc::clone(tracer));
     Sources {
         models: Box::new(move || samples(&models)),
         device: Box::new(move || {
@@ -32,11 +31,7 @@ pub(super) fn sources(
         }),
         devices_lost: Box::new(move || lost.statistics().devices_lost),
         plugins: Box::new(move || plugins.list().iter().map(plugin).collect()),
-        breakers: Box::new(move || {
-            let of_plugins = breakers.list();
-            let of_upstreams = upstream_breakers.status();
-            of_plugins.iter().filter_map(breaker).chain(of_upstreams.iter().map(upstream_breaker)).collect()
-        }),
+        breakers: Box::new(move || breakers.list().iter().filter_map(breaker).collect()),
         cpu_pool: Box::new(move || {
             let pool = cpu.statistics();
             PoolSample { permits: pool.threads as u64, in_use: pool.running as u64, queued: pool.queued as u64 }
@@ -82,10 +77,6 @@ fn plugin(info: &PluginInfo) -> PluginSample {
 fn breaker(info: &PluginInfo) -> Option<BreakerSample> {
     let active = info.generations.iter().find(|generation| Some(generation.digest) == info.active)?;
     Some(BreakerSample { breaker: format!("plugin:{}", info.id), state: active.breaker?.to_owned() })
-}
-
-fn upstream_breaker(upstream: &UpstreamStatus) -> BreakerSample {
-    BreakerSample { breaker: format!("upstream:{}", upstream.name), state: upstream.breaker.to_owned() }
 }
 
 fn upstream(upstream: &UpstreamStatus) -> UpstreamSample {

@@ -190,6 +190,7 @@ pub(super) fn otlp_config(settings: &Settings) -> Option<OtlpConfig> {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::indexing_slicing, reason = "a key that is missing should fail the test")]
     use std::path::Path;
     use std::time::Duration;
 

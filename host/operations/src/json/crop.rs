@@ -1,12 +1,12 @@
 //! `crop-image` as JSON. The picture is written below the media root where there is one, otherwise it is the answer's attachment.
 
 use breakwater_core::{AspectRatio, Attachment, Detection, Failure, FailureKind, OperationSpec, Outcome, Payload, Rect, ServedBy, Size, Term};
-use breakwater_vision::{Encoded, Format};
+use breakwater_vision::{Encoded, Format, RenderTimings};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{DetectionJson, RectJson, SizeJson, detection_schema, image_source, payload, ratio_schema, read, read_reply, size_schema};
+use super::{DetectionJson, RectJson, SizeJson, detection_schema, double, image_source, payload, ratio_schema, read, read_reply, size_schema};
 use crate::crop::{CropInput, CropOutput, CropTimings};
 use crate::operation::CROP_IMAGE;
 use crate::output_size::WantedSize;
@@ -73,7 +73,7 @@ struct Output {
     #[serde(default)]
     target_aspect_ratio: String,
     #[serde(default)]
-    score: f32,
+    score: f64,
     #[serde(default)]
     reasons: Vec<TermJson>,
     #[serde(default)]
@@ -95,8 +95,14 @@ struct PictureJson {
 #[derive(Debug, Serialize, Deserialize)]
 struct TermJson {
     name: String,
-    weight: f32,
-    value: f32,
+    weight: f64,
+    value: f64,
+}
+
+impl From<&Term> for TermJson {
+    fn from(term: &Term) -> Self {
+        Self { name: term.name.clone(), weight: double(term.weight), value: double(term.value) }
+    }
 }
 
 /// What everyone agrees on.
@@ -213,8 +219,8 @@ pub(crate) fn output(output: &CropOutput) -> Payload {
         image: output.source_size.into(),
         crop_strategy: output.strategy.clone(),
         target_aspect_ratio: output.ratio.to_string(),
-        score: output.score,
-        reasons: output.reasons.iter().map(|Term { name, weight, value }| TermJson { name: name.clone(), weight: *weight, value: *value }).collect(),
+        score: double(output.score),
+        reasons: output.reasons.iter().map(TermJson::from).collect(),
         detections: output.detections.iter().map(DetectionJson::from).collect(),
     });
     let attachment = Attachment { media_type: picture.format.media_type().to_owned(), bytes: picture.bytes.clone() };
@@ -242,11 +248,27 @@ impl Reply {
         self.output.output_path.as_deref()
     }
 
+    /// The size of its picture.
+    pub(crate) fn size(&self) -> Size {
+        Size::new(self.output.output.width, self.output.output.height)
+    }
+
+    /// Where the provider says to cut.
+    pub(crate) fn crop(&self) -> Rect {
+        self.output.crop.into()
+    }
+
     /// As the typed operation answers. `history` says who answered and what failed before.
-    pub(crate) fn into_output(self, picture: Bytes, path: Option<String>, asked: &CropInput, history: Outcome<()>) -> Result<CropOutput, Failure> {
+    pub(crate) fn into_output(
+        self,
+        (picture, size): (Bytes, Size),
+        path: Option<String>,
+        asked: &CropInput,
+        history: Outcome<()>,
+    ) -> Result<CropOutput, Failure> {
         let unusable = |what: &str| Failure::new(FailureKind::Rejected, "plugin.output-invalid", format!("the answer of a provider {what}"));
         let format = Format::sniff(&picture).ok_or_else(|| unusable("is no picture this service knows"))?;
-        let Output { crop, output, image, crop_strategy, target_aspect_ratio, score, reasons, detections, .. } = self.output;
+        let Output { crop, image, crop_strategy, target_aspect_ratio, score, reasons, detections, .. } = self.output;
         let named = (!target_aspect_ratio.is_empty()).then(|| target_aspect_ratio.parse().ok()).flatten();
         let ratio = named.or(asked.ratio).or_else(|| AspectRatio::new(crop.width, crop.height).ok());
         let strategy = if crop_strategy.is_empty() { asked.strategy.clone().unwrap_or_else(|| DEFAULT_STRATEGY.to_owned()) } else { crop_strategy };
@@ -256,8 +278,8 @@ impl Reply {
             ratio: ratio.ok_or_else(|| unusable("names no ratio"))?,
             source_size: image.into(),
             crop: Rect::from(crop),
-            score,
-            reasons: reasons.into_iter().map(|TermJson { name, weight, value }| Term { name, weight, value }).collect(),
+            score: score as f32,
+            reasons: reasons.into_iter().map(|term| Term { name: term.name, weight: term.weight as f32, value: term.value as f32 }).collect(),
             detections: detections.into_iter().map(Into::into).collect(),
             plugin: None,
             served_by: history.served_by,
@@ -265,7 +287,7 @@ impl Reply {
             level: history.level,
             attempts: history.attempts,
             timings,
-            image: Encoded { bytes: picture, format, size: Size::new(output.width, output.height), timings: Default::default() },
+            image: Encoded { bytes: picture, format, size, timings: RenderTimings::default() },
             output_path: path,
         })
     }

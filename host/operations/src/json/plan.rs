@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::crop::{DetectionsJson, RatioJson};
-use super::{DetectionJson, RectJson, SizeJson, detection_schema, image_source, ratio_schema, read, size_schema};
+use super::{DetectionJson, RectJson, SizeJson, detection_schema, double, image_source, ratio_schema, read, size_schema};
 use crate::operation::PLAN_CROP;
 use crate::source::ImageSource;
 
@@ -84,8 +84,8 @@ pub(crate) fn input(mut given: Payload) -> Result<PlanCropInput, Failure> {
 
 /// For a caller by name.
 pub(crate) fn output(plan: &CropPlan, size: Size, detections: &[Detection]) -> Payload {
-    let reasons: Vec<_> = plan.reasons.iter().map(|term| json!({ "name": term.name, "weight": term.weight, "value": term.value })).collect();
+    let reasons: Vec<_> = plan.reasons.iter().map(|term| json!({ "name": term.name, "weight": double(term.weight), "value": double(term.value) })).collect();
     let detections: Vec<_> = detections.iter().map(DetectionJson::from).collect();
     let (crop, image) = (RectJson::from(plan.crop), SizeJson::from(size));
-    Payload::json(json!({ "crop": crop, "image": image, "score": plan.score, "reasons": reasons, "detections": detections }))
+    Payload::json(json!({ "crop": crop, "image": image, "score": double(plan.score), "reasons": reasons, "detections": detections }))
 }
