@@ -143,7 +143,8 @@ async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> std::io::
         let end = buffer.windows(4).position(|window| window == b"\r\n\r\n").map(|at| at + 4);
         if let Some(end) = end {
             let head = String::from_utf8_lossy(&buffer[..end]).into_owned();
-            let length = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:")?.trim().parse::<usize>().ok());
+            let length =
+                head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:")?.trim().parse::<usize>().ok());
             let whole = end + length.unwrap_or(0);
             if buffer.len() >= whole {
                 buffer.drain(..whole);
@@ -158,7 +159,9 @@ async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> std::io::
 
 /// Whether the connection goes on.
 async fn answer(stream: &mut TcpStream, behaviour: Behaviour, body: &str) -> std::io::Result<bool> {
-    let head = |status: u16, length: usize| format!("HTTP/1.1 {status} status\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n");
+    let head = |status: u16, length: usize| {
+        format!("HTTP/1.1 {status} status\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n")
+    };
     match behaviour {
         Behaviour::Answers => stream.write_all((head(200, body.len()) + body).as_bytes()).await?,
         Behaviour::AnswersAfter(wait) => {

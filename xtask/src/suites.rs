@@ -1,5 +1,8 @@
 //! `cargo xtask test`: every test of the project, and one summary.
+//!
+//! The suite `workspace` holds all test programs of the host, also those that start the real binary: `e2e` and `faults`.
 
+mod javascript_guests;
 mod summary;
 
 use std::path::Path;
@@ -22,8 +25,10 @@ const GUEST_WORKSPACES: [&str; 2] = ["guest/rust", "plugins"];
 pub(crate) fn run(workspace: &Workspace, filter: Option<&str>) -> Result<ExitCode> {
     let started = Instant::now();
     system_packages::ensure_software_opengl();
+    system_packages::ensure_test_programs();
     guests::build_plugins(workspace.root())?;
-    guests::build_test_guests(workspace.root())?;
+    let components = guests::build_test_guests(workspace.root())?;
+    javascript_guests::build(workspace.root(), &components);
     workspace.build_binary()?;
 
     let mut summary = Summary::default();

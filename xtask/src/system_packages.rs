@@ -12,6 +12,8 @@ use crate::command;
 const COMPILER: &[&str] = &["build-essential"];
 /// OpenGL on the processor, for the tests that run networks through wgpu on a machine without a GPU.
 const SOFTWARE_OPENGL: &[&str] = &["libegl1", "libgl1-mesa-dri"];
+/// Programs that tests start, each with its package: a real Redis, services in Python and JavaScript, clients and guests in JavaScript.
+const TEST_PROGRAMS: &[(&str, &str)] = &[("redis-server", "redis-server"), ("node", "nodejs"), ("npm", "npm"), ("python3", "python3")];
 
 /// Sees to a C compiler.
 ///
@@ -31,6 +33,18 @@ pub(crate) fn ensure_software_opengl() {
     }
     if let Err(error) = install(SOFTWARE_OPENGL) {
         eprintln!("note: {error:#}; the tests that run networks through wgpu will say that they did not run");
+    }
+}
+
+/// Sees to the programs that tests start. One that is there, from wherever, is taken as it is. The tests that need one say so when they
+/// do not run, so this failing is only reported.
+pub(crate) fn ensure_test_programs() {
+    let missing: Vec<_> = TEST_PROGRAMS.iter().filter(|(program, _)| !runs(program)).map(|(_, package)| *package).collect();
+    if missing.is_empty() {
+        return;
+    }
+    if let Err(error) = install(&missing) {
+        eprintln!("note: {error:#}; the tests that need them will say that they did not run");
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use breakwater_tests::artifacts::Artifacts;
 use breakwater_tests::client::{Answer, Client};
+use breakwater_tests::external::{ExternalService, program};
 use breakwater_tests::service::{Launch, Service};
 use bytes::Bytes;
 use reqwest::multipart::{Form, Part};
@@ -30,6 +31,24 @@ pub(crate) fn start(launch: Launch) -> (Service, Client) {
     let service = launch.start().unwrap();
     let client = Client::new(service.base());
     (service, client)
+}
+
+/// The image-processing service in Python; nothing, after saying so, on a machine without Python.
+pub(crate) fn image_service(arguments: &[&str]) -> Option<ExternalService> {
+    if program("python3").is_none() {
+        println!("NOT RUN: tests beside a service in Python (there is no python3)");
+        return None;
+    }
+    Some(ExternalService::image_service(arguments).unwrap())
+}
+
+/// The AI service in JavaScript; nothing, after saying so, on a machine without Node.
+pub(crate) fn talent_service(arguments: &[&str]) -> Option<ExternalService> {
+    if program("node").is_none() {
+        println!("NOT RUN: tests beside a service in JavaScript (there is no node)");
+        return None;
+    }
+    Some(ExternalService::talent_service(arguments).unwrap())
 }
 
 /// A rectangle of the answer, in pixels.

