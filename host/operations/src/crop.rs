@@ -134,7 +134,7 @@ impl Operations {
         let (context, snapshot) = self.enter(context);
         let entry = snapshot.table.get(CROP_IMAGE.name)?;
         let mut failed = None;
-        if entry.is_plain() && self.is_switched_on(&entry.flag, &context) {
+        if self.is_plain(entry, &context) {
             let started = Instant::now();
             match self.crop_here(&context, &snapshot.plugins, input.clone()).await {
                 Err(failure) if entry.can_degrade(&failure) => failed = Some(failure),

@@ -234,6 +234,13 @@ impl Operations {
         }
     }
 
+    /// Whether the host's own code is the only one to ask and nothing is kept: the typed call needs no detour over JSON.
+    pub(crate) fn is_plain(&self, entry: &Entry, context: &CallContext) -> bool {
+        let mut asked = entry.live.iter().filter(|live| self.is_available(live));
+        let only_local = matches!((asked.next(), asked.next()), (Some(Live::Local(_)), None));
+        only_local && entry.caching.ttl.is_none() && entry.enabled && self.is_switched_on(&entry.flag, context)
+    }
+
     fn has_live(&self, entry: &Entry) -> bool {
         entry.live.iter().any(|live| self.is_available(live))
     }

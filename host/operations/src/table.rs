@@ -163,11 +163,6 @@ impl Entry {
         self.schema.spec()
     }
 
-    /// Whether the host's own code is the only one that answers in full and nothing is kept: the typed call needs no detour over JSON.
-    pub(crate) fn is_plain(&self) -> bool {
-        matches!(self.live.as_slice(), [Live::Local(_)]) && self.caching.ttl.is_none() && self.enabled
-    }
-
     /// Whether somebody may still answer after this failure of the host's own code.
     pub(crate) fn can_degrade(&self, failure: &Failure) -> bool {
         !is_about_the_input(failure) && (!self.fallbacks.is_empty() || self.static_answer.is_some())
@@ -219,7 +214,7 @@ mod tests {
         let table = table(&Chains::new());
         let names: Vec<_> = table.entries().map(|entry| entry.spec().name.as_str()).collect();
         assert_eq!(names, ["crop-image", "detect-objects", "plan-crop"]);
-        assert!(table.get("detect-objects").unwrap().is_plain());
+        assert!(matches!(table.get("detect-objects").unwrap().live.as_slice(), [Live::Local(Local::DetectObjects)]));
     }
 
     #[test]

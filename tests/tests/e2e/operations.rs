@@ -10,7 +10,13 @@ async fn every_operation_is_listed_with_its_schemas_and_providers() {
     let listed = ok(&client().get("/v1/operations?per_page=200").await.unwrap());
     let names: Vec<_> = listed["items"].as_array().unwrap().iter().map(|operation| operation["name"].as_str().unwrap()).collect();
     for name in [
-        "calculate-analytics", "compose-sheet", "crop-image", "detect-objects", "find-matching-jobs", "generate-resume", "plan-crop",
+        "calculate-analytics",
+        "compose-sheet",
+        "crop-image",
+        "detect-objects",
+        "find-matching-jobs",
+        "generate-resume",
+        "plan-crop",
         "process-batch",
     ] {
         assert!(names.contains(&name), "{name} in {names:?}");
@@ -79,7 +85,8 @@ async fn a_flag_switches_an_operation_to_its_fallback_while_it_runs() {
     assert_eq!((&answer["degraded"], &answer["level"]), (&json!(true), &json!("whole-image")), "{answer}");
     assert_eq!(answer["degraded_reasons"][0]["code"], "operation.disabled");
 
-    let rules = json!({ "enabled": true, "rollout": 0, "rules": [{ "when": [{ "on": "subject", "is": { "one_of": ["anna"] } }], "then": "on" }] });
+    let rules =
+        json!({ "enabled": true, "rollout": 0, "rules": [{ "when": [{ "on": "subject", "is": { "one_of": ["anna"] } }], "then": "on" }] });
     ok(&client.put("/v1/flags/detect-objects", &rules).await.unwrap());
     assert_eq!(call("anna").await["degraded"], false, "targeted");
     assert_eq!(call("berta").await["level"], "whole-image", "not targeted");
@@ -101,7 +108,8 @@ async fn the_configured_answer_comes_last_and_disabled_operations_go_to_it() {
 async fn services_register_beat_and_are_found_and_survive_a_restart() {
     let home = tempfile::tempdir().unwrap();
     let (service, client) = start(Launch::without_plugins().at(home.path()));
-    let body = json!({ "name": "image-service", "url": "http://127.0.0.1:9", "capabilities": ["detect"], "tags": ["gpu"], "version": "1.0" });
+    let body =
+        json!({ "name": "image-service", "url": "http://127.0.0.1:9", "capabilities": ["detect"], "tags": ["gpu"], "version": "1.0" });
     let made = client.post("/v1/registry/services", &body).await.unwrap();
     assert!([200, 201].contains(&made.status), "{}", made.beginning());
     let id = made.json().unwrap()["id"].as_str().unwrap().to_owned();

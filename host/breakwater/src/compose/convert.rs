@@ -127,6 +127,9 @@ pub(super) fn runtime_config(settings: &Settings, cache_dir: PathBuf, surroundin
 fn reach(settings: &Settings) -> ReachGrants {
     let kept = settings.upstreams.iter().filter_map(|(name, upstream)| Some((name, upstream.plugins.as_ref()?)));
     let kept: Vec<_> = kept.collect();
+    if kept.is_empty() {
+        return ReachGrants::default();
+    }
     let without = |plugin: Option<&str>| {
         let others = kept.iter().filter(|(_, plugins)| plugin.is_none_or(|plugin| !plugins.iter().any(|named| named == plugin)));
         ReachGrant { upstreams: Names::Except(others.map(|(name, _)| (*name).clone()).collect()), ..ReachGrant::default() }

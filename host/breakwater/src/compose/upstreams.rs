@@ -190,7 +190,6 @@ pub(super) fn otlp_config(settings: &Settings) -> Option<OtlpConfig> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::indexing_slicing, reason = "a key that is missing should fail the test")]
     use std::path::Path;
     use std::time::Duration;
 

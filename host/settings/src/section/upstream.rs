@@ -72,11 +72,11 @@ section! {
         /// The wait before the first retry; it doubles with each one.
         retry_delay: Duration = r#""1s""# in r#""0s""# to r#""10m""# (Restart);
         /// The longest wait before a retry.
-        max_retry_delay: Duration = r#""30s""# in r#""0s""# to r#""1h""# (Restart);
+        max_retry_delay: Duration = r#""20s""# in r#""0s""# to r#""1h""# (Restart);
         /// How the wait is chosen: `full` spreads it evenly below the computed one, `none` waits exactly that long.
         retry_jitter: Jitter = r#""full""# (Restart);
         /// The longest that a `Retry-After` of the upstream is waited for.
-        max_retry_after: Duration = r#""1m""# in r#""0s""# to r#""1h""# (Restart);
+        max_retry_after: Duration = r#""30s""# in r#""0s""# to r#""1h""# (Restart);
         /// As `retries`, for operations that create.
         create_retries: Option<u32> = "" in "0" to "100" (Restart);
         /// As `retry_delay`, for operations that create.
