@@ -10,6 +10,7 @@ import struct
 import zlib
 
 TYPES = ("face", "person", "object")
+STRATEGIES = ("attention", "center", "center_faces", "entropy", "portrait", "subjects", "thirds")
 OBJECTS = ("dog", "bicycle", "cup", "chair")
 SHEET_POINTS = {"portrait": (288, 432), "landscape": (432, 288)}
 """4 by 6 inches."""
@@ -121,6 +122,9 @@ def crop(request: dict) -> dict:
     The rectangle has the largest size of the ratio, and its middle is as near as possible to the middle of all boxes."""
     picture = Picture(request)
     across, down = ratio_of(request)
+    strategy = request.get("crop_strategy") or "center_faces"
+    if strategy not in STRATEGIES:
+        raise Refused(422, "UNKNOWN_STRATEGY", f"crop_strategy is one of {', '.join(STRATEGIES)}; got {strategy}")
     width = min(picture.width, picture.height * across // down)
     width, height = max(1, width), max(1, width * down // across)
     given = request.get("detection_results")
@@ -137,7 +141,7 @@ def crop(request: dict) -> dict:
     file = png(*out, picture.digest[:3])
     return {
         "crop": {"x": x, "y": y, "width": width, "height": height},
-        "crop_strategy": request.get("crop_strategy") or "center_faces",
+        "crop_strategy": strategy,
         "score": round(0.5 + picture.digest[4] / 512, 4),
         "image": picture.size(),
         "output_path": f"/crops/{hashlib.sha256(file + bytes(str((x, y)), 'ascii')).hexdigest()[:24]}.png",

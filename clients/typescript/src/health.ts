@@ -14,6 +14,9 @@ export interface HealthStatus {
   details?: unknown;
 }
 
+/** A timer that never fires while somebody waits. */
+const LONG = 2 ** 30;
+
 /** Asks again and again whether the service is ready. */
 export class HealthMonitor {
   readonly #caller: Caller;
@@ -26,9 +29,9 @@ export class HealthMonitor {
   constructor(caller: Caller, interval: number) {
     this.#caller = caller;
     if (interval > 0) {
-      this.#timer = setInterval(() => void this.check(), interval);
+      this.#timer = setInterval(() => void this.#shared(), interval);
       this.#timer.unref();
-      void this.check();
+      void this.#shared();
     }
   }
 
@@ -44,6 +47,12 @@ export class HealthMonitor {
 
   /** Checks now. Never fails: a service that does not answer is unhealthy. Checks at the same time are one. */
   check(): Promise<HealthStatus> {
+    // Connections of checks do not keep the process alive; somebody who waits for one does.
+    const awaited = setInterval(() => {}, LONG);
+    return this.#shared().finally(() => clearInterval(awaited));
+  }
+
+  #shared(): Promise<HealthStatus> {
     this.#running ??= this.#check().finally(() => {
       this.#running = undefined;
     });

@@ -100,7 +100,8 @@ export class ConnectionPool {
         else reject(new PythonServiceConnectionError(`${method} ${path} failed: ${(error as Error).message || code}`, { cause: error }));
       };
       request.on('error', fail);
-      if (exchange.background) request.on('socket', (socket) => socket.unref());
+      // A connection that a check left behind is used again: it then keeps the process alive for whoever waits.
+      request.on('socket', (socket) => (exchange.background ? socket.unref() : socket.ref()));
       request.on('response', (response) => {
         answering = true;
         const pieces: Buffer[] = [];

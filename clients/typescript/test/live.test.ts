@@ -83,7 +83,7 @@ describe('Python service client, against Breakwater', { skip }, () => {
     const answer = await call(source.image_path);
     const { success, result, detections } = (await answer.json()) as { success: boolean; result: object; detections: unknown };
     assert.deepEqual([answer.status, success, typeof result, typeof detections], [200, true, 'object', 'object']);
-    const refusal = await call('/uploads/no-such-image.jpg');
+    const refusal = await call('/uploads/missing.jpg');
     const { error } = (await refusal.json()) as { error: string };
     assert.deepEqual([refusal.ok, typeof error], [false, 'string']);
   });
