@@ -94,10 +94,10 @@ export class Caller {
     }
   }
 
-  /** One background request whose status and body the caller judges. Does not keep the process alive. */
-  probe(path: string): Promise<Answer> {
+  /** One request whose status and body the caller judges. In the background it does not keep the process alive. */
+  probe(path: string, background = false): Promise<Answer> {
     const { headers, timeout } = this.config;
-    return this.#pool.send({ method: 'GET', path, headers, timeout, background: true });
+    return this.#pool.send({ method: 'GET', path, headers, timeout, background });
   }
 
   /** Requests under way, waiting for a connection, or waiting to be repeated. */

@@ -69,7 +69,7 @@ export class HealthMonitor {
     let status = 'healthy';
     let details: unknown;
     try {
-      const answer = await this.#caller.probe('/readyz');
+      const answer = await this.#caller.probe('/readyz', true);
       if (answer.status !== 200) status = `status ${answer.status}`;
       details = JSON.parse(answer.body);
     } catch (error) {
