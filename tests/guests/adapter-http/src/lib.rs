@@ -93,7 +93,9 @@ fn fetch(input: &Value) -> Result<Value, ErrorCode> {
     let request = OutgoingRequest::new(headers);
     let method = if text("method") == "POST" { Method::Post } else { Method::Get };
     request.set_method(&method).map_err(|()| ErrorCode::HttpRequestMethodInvalid)?;
-    request.set_scheme(Some(&if text("scheme") == "https" { Scheme::Https } else { Scheme::Http })).map_err(|()| ErrorCode::HttpProtocolError)?;
+    request
+        .set_scheme(Some(&if text("scheme") == "https" { Scheme::Https } else { Scheme::Http }))
+        .map_err(|()| ErrorCode::HttpProtocolError)?;
     request.set_authority(Some(text("authority"))).map_err(|()| ErrorCode::HttpRequestUriInvalid)?;
     request.set_path_with_query(Some(text("path"))).map_err(|()| ErrorCode::HttpRequestUriInvalid)?;
     let body = request.body().map_err(|()| ErrorCode::HttpProtocolError)?;
