@@ -3,7 +3,6 @@
 //! Every call must be answered or degraded, none may hang, the upstream must not be hit harder for being in trouble, and it must be used
 //! again soon after it is well. The table is printed; benches/RESULTS.md keeps one.
 #![expect(
-    clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::print_stdout,
     reason = "a test that meets a surprise should stop there, and what it measured is printed"

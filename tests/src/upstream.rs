@@ -142,7 +142,7 @@ async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> std::io::
     loop {
         let end = buffer.windows(4).position(|window| window == b"\r\n\r\n").map(|at| at + 4);
         if let Some(end) = end {
-            let head = String::from_utf8_lossy(&buffer[..end]).into_owned();
+            let head = String::from_utf8_lossy(buffer.get(..end).unwrap_or_default()).into_owned();
             let length =
                 head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:")?.trim().parse::<usize>().ok());
             let whole = end + length.unwrap_or(0);
