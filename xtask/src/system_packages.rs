@@ -1,5 +1,6 @@
 //! Packages of the operating system. On Debian, as root, they are installed; elsewhere their names are said.
 
+use std::env;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -12,8 +13,10 @@ use crate::command;
 const COMPILER: &[&str] = &["build-essential"];
 /// OpenGL on the processor, for the tests that run networks through wgpu on a machine without a GPU.
 const SOFTWARE_OPENGL: &[&str] = &["libegl1", "libgl1-mesa-dri"];
-/// Programs that tests start, each with its package: a real Redis, services in Python and JavaScript, clients and guests in JavaScript.
-const TEST_PROGRAMS: &[(&str, &str)] = &[("redis-server", "redis-server"), ("node", "nodejs"), ("npm", "npm"), ("python3", "python3")];
+/// Programs that tests start, each with its package: a real Redis, services in Python and JavaScript, clients and guests in JavaScript,
+/// a server that speaks TLS.
+const TEST_PROGRAMS: &[(&str, &str)] =
+    &[("redis-server", "redis-server"), ("node", "nodejs"), ("npm", "npm"), ("python3", "python3"), ("openssl", "openssl")];
 
 /// Sees to a C compiler.
 ///
@@ -39,13 +42,18 @@ pub(crate) fn ensure_software_opengl() {
 /// Sees to the programs that tests start. One that is there, from wherever, is taken as it is. The tests that need one say so when they
 /// do not run, so this failing is only reported.
 pub(crate) fn ensure_test_programs() {
-    let missing: Vec<_> = TEST_PROGRAMS.iter().filter(|(program, _)| !runs(program)).map(|(_, package)| *package).collect();
+    let missing: Vec<_> = TEST_PROGRAMS.iter().filter(|(program, _)| !is_on_path(program)).map(|(_, package)| *package).collect();
     if missing.is_empty() {
         return;
     }
     if let Err(error) = install(&missing) {
         eprintln!("note: {error:#}; the tests that need them will say that they did not run");
     }
+}
+
+/// Whether there is a program of this name.
+pub(crate) fn is_on_path(program: &str) -> bool {
+    env::var_os("PATH").is_some_and(|path| env::split_paths(&path).any(|folder| folder.join(program).is_file()))
 }
 
 /// Whether a program answers to `--version`.

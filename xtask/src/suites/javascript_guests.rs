@@ -8,7 +8,7 @@ use crate::{command, system_packages};
 /// Builds them beside the other test guests; nothing happens when they are there and current. Their packages come from npm's registry,
 /// and a machine that cannot reach it still runs all other tests, so a failure is only reported.
 pub(super) fn build(root: &Path, output: &Path) {
-    if !["node", "npm"].into_iter().all(system_packages::runs) {
+    if !["node", "npm"].into_iter().all(system_packages::is_on_path) {
         return;
     }
     let script = root.join("tests/guests-js/build.mjs");
