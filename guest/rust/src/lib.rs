@@ -59,6 +59,8 @@ pub mod attention;
 pub mod bindings;
 pub mod config;
 pub mod flags;
+#[cfg(target_arch = "wasm32")]
+mod heap;
 pub mod json;
 pub mod log;
 pub mod parameters;
