@@ -70,7 +70,8 @@ impl Host {
         let upstreams = upstreams_of(settings, &records, &metrics, &tracer, &stop).await?;
         let flags = Flags::open(records.flags, upstreams::flags(settings)).await.context("cannot read the feature flags")?;
         let observer = Arc::new(observers::CacheEvents(Arc::clone(&metrics)));
-        let cache = Cache::start_observed(upstreams::cache_config(settings), observer, Clock::system()).await.context("cannot set up the cache")?;
+        let cache =
+            Cache::start_observed(upstreams::cache_config(settings), observer, Clock::system()).await.context("cannot set up the cache")?;
 
         let mut runtime = convert::runtime_config(settings, data_dir.join("compiled"), surroundings)?;
         runtime.breaker_observer = observers::plugin_breakers(&metrics);

@@ -16,5 +16,10 @@ pub trait Invoker: Send + Sync + 'static {
     /// Calls an operation on behalf of the call of `context`: same identity, ledger and snapshot, no later deadline, one level deeper.
     ///
     /// Fails with `operation.unknown` (not found), `call.too-deep` (limit), or as the operation does.
-    fn invoke<'a>(&'a self, context: &'a CallContext, operation: &'a str, payload: Payload) -> BoxFuture<'a, Result<Outcome<Payload>, Failure>>;
+    fn invoke<'a>(
+        &'a self,
+        context: &'a CallContext,
+        operation: &'a str,
+        payload: Payload,
+    ) -> BoxFuture<'a, Result<Outcome<Payload>, Failure>>;
 }

@@ -94,7 +94,10 @@ mod tests {
     #[test]
     fn a_header_is_read_and_written() {
         let trace: TraceContext = GOOD.parse().unwrap();
-        assert_eq!((trace.trace_id(), trace.span_id(), trace.is_sampled()), (0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736, 0x00f0_67aa_0ba9_02b7, true));
+        assert_eq!(
+            (trace.trace_id(), trace.span_id(), trace.is_sampled()),
+            (0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736, 0x00f0_67aa_0ba9_02b7, true)
+        );
         assert_eq!(trace.to_string(), GOOD);
         let later: TraceContext = format!("01{}-more", &GOOD[2..]).parse().unwrap();
         assert_eq!(later, trace);

@@ -158,7 +158,8 @@ mod tests {
     fn the_order_of_names_does_not_count_and_everything_else_does() {
         let digest = |text: &str| canonical_digest(&serde_json::from_str(text).unwrap());
         assert_eq!(digest(r#"{"a":1,"b":[{"c":2,"d":3}]}"#), digest(r#"{ "b": [{"d":3,"c":2}], "a": 1 }"#));
-        let different = [r#"{"a":1}"#, r#"{"a":"1"}"#, r#"{"a":[1]}"#, r#"{"a":{"b":1}}"#, r#"{"b":1}"#, "[1,2]", "[12]", "[[1],2]", "null"];
+        let different =
+            [r#"{"a":1}"#, r#"{"a":"1"}"#, r#"{"a":[1]}"#, r#"{"a":{"b":1}}"#, r#"{"b":1}"#, "[1,2]", "[12]", "[[1],2]", "null"];
         for (index, one) in different.iter().enumerate() {
             assert!(different[index + 1..].iter().all(|other| digest(one) != digest(other)), "{one}");
         }
@@ -168,10 +169,8 @@ mod tests {
     fn nobody_gets_the_answer_of_another_caller() {
         let table = Table::build(&Snapshot::default(), &BTreeMap::new());
         let entry = table.get("detect-objects").unwrap();
-        let context = |caller: Caller| CallContext {
-            caller: Arc::new(caller),
-            ..CallContext::root(Principal::Anonymous, Duration::from_secs(1))
-        };
+        let context =
+            |caller: Caller| CallContext { caller: Arc::new(caller), ..CallContext::root(Principal::Anonymous, Duration::from_secs(1)) };
         let of = |caller: Caller, payload: &Payload, flags: &[(String, bool)]| key(entry, &context(caller), payload, flags);
         let payload = Payload::json(json!({ "image_path": "a" }));
         let subject = |name: &str| Caller { subject: Some(name.into()), ..Caller::default() };

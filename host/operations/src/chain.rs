@@ -130,12 +130,7 @@ impl Reserves {
     }
 }
 
-async fn attempt<T>(
-    served_by: &ServedBy,
-    asking: Asking,
-    ask: Ask<'_, T>,
-    effect: OperationEffect,
-) -> Result<Option<T>, Failure> {
+async fn attempt<T>(served_by: &ServedBy, asking: Asking, ask: Ask<'_, T>, effect: OperationEffect) -> Result<Option<T>, Failure> {
     let late = |message: String| Failure::new(FailureKind::Timeout, "call.deadline", message);
     let own = asking.deadline;
     if own.has_passed() {

@@ -75,7 +75,11 @@ impl Operations {
             match self.detect_here(&context, input.clone()).await {
                 Err(failure) if entry.can_degrade(&failure) => failed = Some(failure),
                 result => {
-                    self.count_call(DETECT_OBJECTS.name, started, result.as_ref().map(|outcome| (&outcome.served_by, outcome.is_degraded())));
+                    self.count_call(
+                        DETECT_OBJECTS.name,
+                        started,
+                        result.as_ref().map(|outcome| (&outcome.served_by, outcome.is_degraded())),
+                    );
                     return result;
                 }
             }

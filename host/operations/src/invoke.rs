@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use breakwater_core::{
-    BoxFuture, CallContext, Failure, FailureKind, Invoker, OperationEffect, Outcome, Payload, ServedBy,
-};
+use breakwater_core::{BoxFuture, CallContext, Failure, FailureKind, Invoker, OperationEffect, Outcome, Payload, ServedBy};
 use breakwater_plugins::{FallbackLevel, Generation, Snapshot};
 use breakwater_telemetry::{Event, SpanKind};
 
@@ -162,7 +160,8 @@ impl Operations {
                 return Ok(kept.outcome());
             }
         }
-        let stale = kept.filter(|kept| kept.age < ttl + entry.caching.stale_if_error && entry.schema.check_output(&kept.payload.json).is_ok());
+        let stale =
+            kept.filter(|kept| kept.age < ttl + entry.caching.stale_if_error && entry.schema.check_output(&kept.payload.json).is_ok());
         self.through_chain(call, entry, None, Some(key), stale).await
     }
 
@@ -292,12 +291,7 @@ impl Operations {
         }
     }
 
-    fn adapter_provider<'a>(
-        &'a self,
-        call: &'a Call,
-        entry: &'a Entry,
-        generation: &'a Arc<Generation>,
-    ) -> Provider<'a, Answer<Payload>> {
+    fn adapter_provider<'a>(&'a self, call: &'a Call, entry: &'a Entry, generation: &'a Arc<Generation>) -> Provider<'a, Answer<Payload>> {
         Provider {
             served_by: PluginIdentity::of(generation).served_by(),
             level: None,
@@ -332,7 +326,8 @@ impl Operations {
             ends: is_about_the_request,
             ask: Box::new(move |Asking { deadline, cause }| {
                 Box::pin(async move {
-                    let cause = cause.unwrap_or_else(|| Failure::new(FailureKind::Unavailable, "operation.no-provider", "nobody was asked"));
+                    let cause =
+                        cause.unwrap_or_else(|| Failure::new(FailureKind::Unavailable, "operation.no-provider", "nobody was asked"));
                     let payload = self.with_picture(call, deadline).await;
                     let work = |context: CallContext| async move {
                         generation.degrade_within(&context, &entry.schema, &level.name, &payload.json, &payload.attachments, &cause).await
@@ -441,7 +436,9 @@ fn stale_provider<'a>(kept: Kept) -> Provider<'a, Answer<Payload>> {
         timeout: INSTANT_RESERVE,
         reserve: INSTANT_RESERVE,
         ends: is_about_the_request,
-        ask: Box::new(move |_| Box::pin(async move { Ok(Some(Answer::of(Outcome { level: Some("stale".to_owned()), ..kept.outcome() }))) })),
+        ask: Box::new(move |_| {
+            Box::pin(async move { Ok(Some(Answer::of(Outcome { level: Some("stale".to_owned()), ..kept.outcome() }))) })
+        }),
     }
 }
 

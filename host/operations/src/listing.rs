@@ -47,9 +47,7 @@ impl Operations {
         let provider = |name: String, level: Option<String>, available: bool| ProviderInfo { name, level, available };
         let live = entry.live.iter().map(|live| match live {
             Live::Local(_) => provider("local".to_owned(), None, true),
-            Live::Adapter { generation, .. } => {
-                provider(PluginIdentity::of(generation).served_by().label(), None, self.is_available(live))
-            }
+            Live::Adapter { generation, .. } => provider(PluginIdentity::of(generation).served_by().label(), None, self.is_available(live)),
         });
         let fallbacks = entry
             .fallbacks

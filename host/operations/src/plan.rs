@@ -130,11 +130,8 @@ impl Operations {
         let bytes = input.image.load(self.media(), context.deadline).await?;
         let smallest = |info: &breakwater_vision::Info| Ok(source::smallest_for_analysis(info.size));
         let (image, _) = source::decode(self.cpu(), bytes, self.limits(), context.deadline, smallest).await?;
-        let found = if input.detections.is_empty() {
-            self.prefetch(&image, &strategy.needs, context).await
-        } else {
-            input.detections.clone()
-        };
+        let found =
+            if input.detections.is_empty() { self.prefetch(&image, &strategy.needs, context).await } else { input.detections.clone() };
         let size = image.size();
         let outcome = self.plan(context, generation, PlanInput { image, request, given: input.detections }).await?;
         Ok(outcome.map(|plan| json::plan::output(&plan, size, &found)))

@@ -50,7 +50,10 @@ impl Local {
 pub(crate) enum Live {
     Local(Local),
     /// `named` adapters are asked even if an upstream they ask for is not configured.
-    Adapter { generation: Arc<Generation>, named: bool },
+    Adapter {
+        generation: Arc<Generation>,
+        named: bool,
+    },
 }
 
 /// One operation with everyone who answers it.

@@ -19,8 +19,8 @@ use breakwater_core::{
 use breakwater_flags::{Flag, Flags, MemoryFlagRecords};
 use breakwater_inference::{DeviceKind, DeviceReport};
 use breakwater_operations::{
-    Caching, ChainConfig, Chains, CpuPermits, CropInput, DetectInput, Detectors, ImageSource, MediaRoot, Operations, OperationsConfig, Parts,
-    Readiness, ReadinessConfig, WantedSize, readiness,
+    Caching, ChainConfig, Chains, CpuPermits, CropInput, DetectInput, Detectors, ImageSource, MediaRoot, Operations, OperationsConfig,
+    Parts, Readiness, ReadinessConfig, WantedSize, readiness,
 };
 use breakwater_plugins::{Catalogue, Compiler, Detect, MemoryRecords, Ports, RuntimeConfig};
 use breakwater_telemetry::{Metrics, Tracer};
@@ -317,10 +317,8 @@ async fn an_answer_is_kept_per_caller_and_a_degraded_one_is_not_kept() {
     let caching = Caching { ttl: Some(Duration::from_secs(3600)), ..Caching::default() };
     let config = ChainConfig { caching, ..ChainConfig::default() };
     let stage = Stage::chained(Behaviour::Finds(0.9), Behaviour::Fails, 16, true, chain(config)).await;
-    let context = |subject: &str| CallContext {
-        caller: Arc::new(Caller { subject: Some(subject.into()), ..Caller::default() }),
-        ..stage.context()
-    };
+    let context =
+        |subject: &str| CallContext { caller: Arc::new(Caller { subject: Some(subject.into()), ..Caller::default() }), ..stage.context() };
     let call = async |subject: &str, payload: Payload| stage.operations.invoke(&context(subject), "detect-objects", payload).await.unwrap();
     assert_eq!(call("anna", by_name()).await.cached_age, None);
     let again = call("anna", by_name()).await;

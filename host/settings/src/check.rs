@@ -149,6 +149,13 @@ impl Check for Upstream {
                 blame(file, format!("is set beside {variable}; one of the two must go"));
             }
         }
+        let has_password = self.basic_file.is_some() || self.basic_env.is_some();
+        match &self.basic_user {
+            None if has_password => blame("basic_user", "is not set, but its password is".to_owned()),
+            Some(_) if !has_password => blame("basic_user", "is set without basic_env or basic_file for its password".to_owned()),
+            Some(user) if user.contains(':') => blame("basic_user", "holds a colon, which ends a name".to_owned()),
+            _ => {}
+        }
         let bearer = self.bearer_file.is_some() || self.bearer_env.is_some();
         let basic = [("basic_file", self.basic_file.is_some()), ("basic_env", self.basic_env.is_some())];
         if let Some((key, _)) = basic.into_iter().find(|(_, set)| bearer && *set) {

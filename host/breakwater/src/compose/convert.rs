@@ -8,7 +8,9 @@ use anyhow::{Context as _, Result};
 use breakwater_http::HttpConfig;
 use breakwater_inference::{DevicePreference, InferenceConfig};
 use breakwater_operations::ReadinessConfig;
-use breakwater_plugins::{Capability, CompileLimits, Compiler, Grants, GuestLimits, Names, PluginId, PoolConfig, ReachGrant, ReachGrants, RuntimeConfig};
+use breakwater_plugins::{
+    Capability, CompileLimits, Compiler, Grants, GuestLimits, Names, PluginId, PoolConfig, ReachGrant, ReachGrants, RuntimeConfig,
+};
 use breakwater_resilience::{BreakerConfig, Trip};
 use breakwater_settings::{Device, ManagementFrom, Settings};
 use breakwater_telemetry::{LogConfig, LogFormat};

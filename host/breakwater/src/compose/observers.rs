@@ -6,7 +6,9 @@ use std::time::Duration;
 use breakwater_cache::{CacheObserver, Freshness, RedisChange, RedisFault, RedisOperation, Tier};
 use breakwater_plugins::{BreakerObserver, CallObserver, RollbackObserver};
 use breakwater_resilience::breaker::Change;
-use breakwater_resilience::{AttemptEnded, AttemptOutcome as Ended, BudgetRefused, FailureClass, Payer, Priority, RetryScheduled, ShedReason};
+use breakwater_resilience::{
+    AttemptEnded, AttemptOutcome as Ended, BudgetRefused, FailureClass, Payer, Priority, RetryScheduled, ShedReason,
+};
 use breakwater_telemetry::{
     AttemptOutcome, CacheResult, CacheTier, EndpointChange, Event, Health, HedgeResult, Metrics, PluginChange, Refusal, RegistryChange,
     Span, SpanKind, TierChange, Tracer,

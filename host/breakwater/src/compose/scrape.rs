@@ -100,12 +100,7 @@ fn upstream(upstream: &UpstreamStatus) -> UpstreamSample {
 
 fn tiers(cache: &Cache) -> Vec<TierSample> {
     let status = cache.status();
-    let memory = TierSample {
-        tier: CacheTier::Memory,
-        up: true,
-        bytes: Some(status.memory.bytes),
-        entries: Some(status.memory.entries),
-    };
+    let memory = TierSample { tier: CacheTier::Memory, up: true, bytes: Some(status.memory.bytes), entries: Some(status.memory.entries) };
     let redis = status.redis.map(|redis| TierSample { tier: CacheTier::Redis, up: redis.available, bytes: None, entries: None });
     std::iter::once(memory).chain(redis).collect()
 }

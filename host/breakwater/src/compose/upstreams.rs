@@ -17,7 +17,8 @@ use breakwater_upstream::{
 
 pub(super) fn upstreams_config(settings: &Settings) -> UpstreamsConfig {
     let upstreams = settings.upstreams.iter().map(|(name, upstream)| (name.clone(), upstream_config(name, upstream)));
-    let urls = UrlPolicy { allowed: settings.urls.allow_addresses.clone(), max_redirects: settings.urls.max_redirects, ..UrlPolicy::default() };
+    let urls =
+        UrlPolicy { allowed: settings.urls.allow_addresses.clone(), max_redirects: settings.urls.max_redirects, ..UrlPolicy::default() };
     UpstreamsConfig { upstreams: upstreams.collect(), urls }
 }
 
@@ -203,10 +204,7 @@ mod tests {
     fn the_defaults_of_the_settings_are_those_of_the_parts() {
         let settings = parsed("[upstreams.image-service]\nendpoints = [\"http://localhost:8000\"]\n");
         let config = upstreams_config(&settings);
-        let expected = UpstreamConfig {
-            service: Some("image-service".to_owned()),
-            ..UpstreamConfig::at(["http://localhost:8000"])
-        };
+        let expected = UpstreamConfig { service: Some("image-service".to_owned()), ..UpstreamConfig::at(["http://localhost:8000"]) };
         assert_eq!(config.upstreams.get("image-service"), Some(&expected));
         assert_eq!(config.urls, UrlPolicy::default());
         assert_eq!(chains(&parsed("[chains.detect-objects]\n")).get("detect-objects"), Some(&ChainConfig::default()));

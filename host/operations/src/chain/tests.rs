@@ -57,7 +57,14 @@ async fn one_that_passes_is_no_failure_and_the_next_still_sees_the_cause() {
             Ok(Some(3))
         })
     });
-    let last = Provider { served_by: host("c"), level: Some("basic".into()), timeout: Duration::from_secs(1), reserve: Duration::ZERO, ends: is_about_the_request, ask: sees };
+    let last = Provider {
+        served_by: host("c"),
+        level: Some("basic".into()),
+        timeout: Duration::from_secs(1),
+        reserve: Duration::ZERO,
+        ends: is_about_the_request,
+        ask: sees,
+    };
     let providers = vec![provider("a", 100, 0, 1, Err(down())), provider("b", 100, 0, 1, Ok(None)), last];
     let outcome = run(reads(providers), in_ms(1000)).await.unwrap();
     assert_eq!((outcome.value, outcome.reasons.len(), outcome.level.as_deref()), (3, 1, Some("basic")));

@@ -1,12 +1,16 @@
 //! `crop-image` as JSON. The picture is written below the media root where there is one, otherwise it is the answer's attachment.
 
-use breakwater_core::{AspectRatio, Attachment, Detection, Failure, FailureKind, OperationSpec, Outcome, Payload, Rect, ServedBy, Size, Term};
+use breakwater_core::{
+    AspectRatio, Attachment, Detection, Failure, FailureKind, OperationSpec, Outcome, Payload, Rect, ServedBy, Size, Term,
+};
 use breakwater_vision::{Encoded, Format, RenderTimings};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{DetectionJson, RectJson, SizeJson, detection_schema, double, image_source, payload, ratio_schema, read, read_reply, size_schema};
+use super::{
+    DetectionJson, RectJson, SizeJson, detection_schema, double, image_source, payload, ratio_schema, read, read_reply, size_schema,
+};
 use crate::crop::{CropInput, CropOutput, CropTimings};
 use crate::operation::CROP_IMAGE;
 use crate::output_size::WantedSize;
@@ -266,12 +270,14 @@ impl Reply {
         asked: &CropInput,
         history: Outcome<()>,
     ) -> Result<CropOutput, Failure> {
-        let unusable = |what: &str| Failure::new(FailureKind::Rejected, "plugin.output-invalid", format!("the answer of a provider {what}"));
+        let unusable =
+            |what: &str| Failure::new(FailureKind::Rejected, "plugin.output-invalid", format!("the answer of a provider {what}"));
         let format = Format::sniff(&picture).ok_or_else(|| unusable("is no picture this service knows"))?;
         let Output { crop, image, crop_strategy, target_aspect_ratio, score, reasons, detections, .. } = self.output;
         let named = (!target_aspect_ratio.is_empty()).then(|| target_aspect_ratio.parse().ok()).flatten();
         let ratio = named.or(asked.ratio).or_else(|| AspectRatio::new(crop.width, crop.height).ok());
-        let strategy = if crop_strategy.is_empty() { asked.strategy.clone().unwrap_or_else(|| DEFAULT_STRATEGY.to_owned()) } else { crop_strategy };
+        let strategy =
+            if crop_strategy.is_empty() { asked.strategy.clone().unwrap_or_else(|| DEFAULT_STRATEGY.to_owned()) } else { crop_strategy };
         let timings = CropTimings { total: history.elapsed, ..CropTimings::default() };
         Ok(CropOutput {
             strategy,
@@ -279,7 +285,10 @@ impl Reply {
             source_size: image.into(),
             crop: Rect::from(crop),
             score: score as f32,
-            reasons: reasons.into_iter().map(|term| Term { name: term.name, weight: term.weight as f32, value: term.value as f32 }).collect(),
+            reasons: reasons
+                .into_iter()
+                .map(|term| Term { name: term.name, weight: term.weight as f32, value: term.value as f32 })
+                .collect(),
             detections: detections.into_iter().map(Into::into).collect(),
             plugin: None,
             served_by: history.served_by,

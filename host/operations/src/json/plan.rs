@@ -84,7 +84,8 @@ pub(crate) fn input(mut given: Payload) -> Result<PlanCropInput, Failure> {
 
 /// For a caller by name.
 pub(crate) fn output(plan: &CropPlan, size: Size, detections: &[Detection]) -> Payload {
-    let reasons: Vec<_> = plan.reasons.iter().map(|term| json!({ "name": term.name, "weight": double(term.weight), "value": double(term.value) })).collect();
+    let reasons: Vec<_> =
+        plan.reasons.iter().map(|term| json!({ "name": term.name, "weight": double(term.weight), "value": double(term.value) })).collect();
     let detections: Vec<_> = detections.iter().map(DetectionJson::from).collect();
     let (crop, image) = (RectJson::from(plan.crop), SizeJson::from(size));
     Payload::json(json!({ "crop": crop, "image": image, "score": double(plan.score), "reasons": reasons, "detections": detections }))

@@ -48,7 +48,7 @@ fn an_upstream_has_the_defaults_of_the_clients_it_replaces() {
     assert_eq!((upstream.breaker_window, upstream.breaker_buckets), (Duration::from_millis(10_000), 10));
     assert_eq!((upstream.breaker, upstream.breaker_failures), (BreakerTrip::ConsecutiveFailures, 5));
     assert_eq!((upstream.retry_jitter, upstream.balance, upstream.http), (Jitter::Full, Balance::WeightedRoundRobin, HttpVersion::Auto));
-    assert_eq!((upstream.retry_ratio, upstream.retry_floor, upstream.retry_burst), (0.2, 10, 10));
+    assert_eq!((upstream.retry_ratio, upstream.retry_floor, upstream.retry_burst), (0.2, 10, 100));
     assert_eq!(upstream.health_path.as_deref(), Some("/health"));
     assert_eq!((upstream.first_byte_timeout, upstream.create_retries, upstream.read_retry_delay), (None, None, None));
 }
@@ -137,7 +137,10 @@ fn values_of_an_entry_that_contradict_each_other_are_refused() {
         ("health_path = \"health\"\n", "expected a path such as \"/health\""),
         ("api_key_header = \"x api\"\n", "is no name of a header"),
         ("bearer_env = \"A\"\nbearer_file = \"/a\"\n", "upstreams.a.bearer_file: is set beside bearer_env"),
-        ("bearer_env = \"A\"\nbasic_env = \"B\"\n", "upstreams.a.basic_env: is set beside a bearer token"),
+        ("bearer_env = \"A\"\nbasic_user = \"u\"\nbasic_env = \"B\"\n", "upstreams.a.basic_env: is set beside a bearer token"),
+        ("basic_env = \"B\"\n", "upstreams.a.basic_user: is not set, but its password is"),
+        ("basic_user = \"u\"\n", "upstreams.a.basic_user: is set without basic_env"),
+        ("basic_user = \"a:b\"\nbasic_env = \"B\"\n", "upstreams.a.basic_user: holds a colon"),
     ];
     for (text, message) in cases {
         let shown = problems(parse(&format!("[upstreams.a]\n{text}")));
