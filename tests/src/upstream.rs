@@ -13,6 +13,9 @@ use tokio::task::JoinHandle;
 /// The longest head and body of a request that is read.
 const MAX_REQUEST: usize = 16 << 20;
 
+/// How much of a body is remembered.
+const MAX_KEPT: usize = 64 << 10;
+
 /// What the upstream does with a request.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Behaviour {
@@ -101,7 +104,7 @@ impl FakeUpstream {
         self.state.connections.load(Ordering::Relaxed)
     }
 
-    /// The heads of the requests so far, at most the last thousand.
+    /// The requests so far, at most the last thousand: each its head and the beginning of its body, as far as it is text.
     #[must_use]
     pub fn seen(&self) -> Vec<String> {
         self.state.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -137,7 +140,7 @@ async fn serve(mut stream: TcpStream, state: &State) -> std::io::Result<()> {
     }
 }
 
-/// The head of the next request, its body being read away; nothing when the client has closed.
+/// The head of the next request and the beginning of its body; nothing when the client has closed.
 async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> std::io::Result<Option<String>> {
     loop {
         let end = buffer.windows(4).position(|window| window == b"\r\n\r\n").map(|at| at + 4);
@@ -147,8 +150,10 @@ async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> std::io::
                 head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:")?.trim().parse::<usize>().ok());
             let whole = end + length.unwrap_or(0);
             if buffer.len() >= whole {
+                let kept = whole.min(end + MAX_KEPT);
+                let body = String::from_utf8_lossy(buffer.get(end..kept).unwrap_or_default()).into_owned();
                 buffer.drain(..whole);
-                return Ok(Some(head));
+                return Ok(Some(head + &body));
             }
         }
         if buffer.len() > MAX_REQUEST || stream.read_buf(buffer).await? == 0 {

@@ -50,3 +50,5 @@ mod surface;
 mod swaps;
 #[path = "e2e/talent.rs"]
 mod talent;
+#[path = "e2e/tracing.rs"]
+mod tracing;
