@@ -6,6 +6,7 @@ mod cli;
 mod command;
 mod compose;
 mod configuration;
+mod fields;
 mod output;
 mod places;
 mod plugin_folder;

@@ -34,7 +34,7 @@ impl Kept {
     }
 }
 
-/// Operation, schema, input, for whom, and the flags that providers may read: whatever can change the answer is in the key, so that one
+/// Operation, schema, input, for whom, the labels, and the flags that providers may read: whatever can change the answer is in the key, so that one
 /// caller's answer is never another's.
 pub(crate) fn key(entry: &Entry, context: &CallContext, payload: &Payload, flags: &[(String, bool)]) -> Key {
     let principal = match context.principal {
@@ -51,6 +51,9 @@ pub(crate) fn key(entry: &Entry, context: &CallContext, payload: &Payload, flags
         optional(caller.tenant.as_deref()),
     ];
     parts.extend(caller.attributes.iter().flat_map(|(name, value)| [name.clone().into_bytes(), value.clone().into_bytes()]));
+    // An adapter may name a path by a label.
+    parts.push(b"labels".to_vec());
+    parts.extend(context.labels.iter().flat_map(|(name, value)| [name.clone().into_bytes(), value.clone().into_bytes()]));
     parts.push(b"flags".to_vec());
     parts.extend(flags.iter().flat_map(|(flag, on)| [flag.clone().into_bytes(), vec![u8::from(*on)]]));
     parts.push(b"attachments".to_vec());
@@ -171,6 +174,8 @@ mod tests {
         let entry = table.get("detect-objects").unwrap();
         let context =
             |caller: Caller| CallContext { caller: Arc::new(caller), ..CallContext::root(Principal::Anonymous, Duration::from_secs(1)) };
+        let labelled =
+            |project: &str| CallContext { labels: [("project_id".to_owned(), project.to_owned())].into(), ..context(Caller::default()) };
         let of = |caller: Caller, payload: &Payload, flags: &[(String, bool)]| key(entry, &context(caller), payload, flags);
         let payload = Payload::json(json!({ "image_path": "a" }));
         let subject = |name: &str| Caller { subject: Some(name.into()), ..Caller::default() };
@@ -186,6 +191,8 @@ mod tests {
             of(tenant("a"), &payload, &[]),
             of(tenant("a"), &payload, &[("f".into(), true)]),
             of(tenant("a"), &payload, &[("f".into(), false)]),
+            key(entry, &labelled("a"), &payload, &[]),
+            key(entry, &labelled("b"), &payload, &[]),
             of(Caller::default(), &attached(b"x"), &[]),
             of(Caller::default(), &attached(b"y"), &[]),
         ];

@@ -20,6 +20,7 @@ use crate::operations::Operations;
 use crate::output_size::{self, WantedSize};
 use crate::plan::{self, DEFAULT_STRATEGY, PlanInput, PluginIdentity};
 use crate::source::{self, ImageSource};
+use crate::typed::Typed;
 
 /// The most time kept back from planning for cutting and encoding; a quarter of what is left when that is less.
 const RENDER_RESERVE: Duration = Duration::from_secs(1);
@@ -133,17 +134,11 @@ impl Operations {
     pub async fn crop(&self, context: &CallContext, input: CropInput) -> Result<CropOutput, Failure> {
         let (context, snapshot) = self.enter(context);
         let entry = snapshot.table.get(CROP_IMAGE.name)?;
-        let mut failed = None;
-        if self.is_plain(entry, &context) {
-            let started = Instant::now();
-            match self.crop_here(&context, &snapshot.plugins, input.clone()).await {
-                Err(failure) if entry.can_degrade(&failure) => failed = Some(failure),
-                result => {
-                    self.count_call(CROP_IMAGE.name, started, result.as_ref().map(|output| (&output.served_by, output.is_degraded())));
-                    return result;
-                }
-            }
-        }
+        let here = async |context: CallContext| self.crop_here(&context, &snapshot.plugins, input.clone()).await;
+        let failed = match self.typed(&context, entry, |output: &CropOutput| (&output.served_by, output.is_degraded()), here).await {
+            Typed::Ended(result) => return result,
+            Typed::Continues(failed) => failed,
+        };
         let payload = json::crop::to_payload(&input);
         let outcome = self.answer(context.clone(), Arc::clone(&snapshot), CROP_IMAGE.name, payload, failed).await?;
         let history = outcome.clone().map(drop);
@@ -209,7 +204,6 @@ impl Operations {
     }
 
     async fn cut(&self, context: &CallContext, plugins: &Snapshot, input: CropInput, started: Instant) -> Result<CropOutput, Failure> {
-        let context = context.tightened(CROP_IMAGE.timeout);
         let deadline = context.deadline;
         let request = Checked::of(&input, self)?;
         let (strategy, generation) = plan::strategy(plugins, &request.plan.strategy)?;

@@ -12,6 +12,7 @@ use crate::json;
 use crate::operation::DETECT_OBJECTS;
 use crate::operations::Operations;
 use crate::source::{self, ImageSource};
+use crate::typed::Typed;
 
 /// What is looked for when a call does not say.
 pub const DEFAULT_KINDS: [DetectionKind; 2] = [DetectionKind::Face, DetectionKind::Person];
@@ -69,21 +70,12 @@ impl Operations {
     pub async fn detect(&self, context: &CallContext, input: DetectInput) -> Result<Outcome<DetectOutput>, Failure> {
         let (context, snapshot) = self.enter(context);
         let entry = snapshot.table.get(DETECT_OBJECTS.name)?;
-        let mut failed = None;
-        if self.is_plain(entry, &context) {
-            let started = Instant::now();
-            match self.detect_here(&context, input.clone()).await {
-                Err(failure) if entry.can_degrade(&failure) => failed = Some(failure),
-                result => {
-                    self.count_call(
-                        DETECT_OBJECTS.name,
-                        started,
-                        result.as_ref().map(|outcome| (&outcome.served_by, outcome.is_degraded())),
-                    );
-                    return result;
-                }
-            }
-        }
+        let here = async |context: CallContext| self.detect_here(&context, input.clone()).await;
+        let failed =
+            match self.typed(&context, entry, |outcome: &Outcome<DetectOutput>| (&outcome.served_by, outcome.is_degraded()), here).await {
+                Typed::Ended(result) => return result,
+                Typed::Continues(failed) => failed,
+            };
         let payload = json::detect::to_payload(&input);
         let outcome = self.answer(context, Arc::clone(&snapshot), DETECT_OBJECTS.name, payload, failed).await?;
         let history = outcome.clone().map(drop);
@@ -102,7 +94,7 @@ impl Operations {
     }
 
     async fn find(&self, context: &CallContext, input: DetectInput, started: Instant) -> Result<Outcome<DetectOutput>, Failure> {
-        let deadline = context.tightened(DETECT_OBJECTS.timeout).deadline;
+        let deadline = context.deadline;
         let threshold = checked_threshold(input.threshold)?;
         let kinds = distinct(if input.kinds.is_empty() { &DEFAULT_KINDS } else { &input.kinds });
 

@@ -3,23 +3,17 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use breakwater_core::{BoxFuture, CallContext, Failure, FailureKind, Invoker, OperationEffect, Outcome, Payload, ServedBy};
-use breakwater_plugins::{FallbackLevel, Generation, Snapshot};
+use breakwater_core::{
+    BoxFuture, CallContext, Deadline, Failure, FailureKind, Invoker, Ledger, OperationEffect, Outcome, Payload, ServedBy,
+};
+use breakwater_plugins::Snapshot;
 use breakwater_telemetry::{Event, SpanKind};
 
 use crate::caching::{self, Kept};
-use crate::chain::{self, Asking, Chain, Provider, is_about_the_request};
-use crate::json;
+use crate::chain::{self, Asking, Chain, Provider};
 use crate::operations::Operations;
-use crate::plan::PluginIdentity;
-use crate::table::{Entry, Live, Local, Table};
-
-/// Kept back for the host's own code behind a remote service: an image on a busy machine.
-const LOCAL_RESERVE: Duration = Duration::from_secs(2);
-/// Kept back for each level of a fallback plugin: the call of a guest and its decoding of a picture.
-const FALLBACK_RESERVE: Duration = Duration::from_millis(100);
-/// Kept back for what costs nothing but its turn on a busy machine.
-const INSTANT_RESERVE: Duration = Duration::from_millis(10);
+use crate::providers::{Answer, flattened, is_about_the_input, stale_provider, static_provider};
+use crate::table::{Entry, Live, Table};
 
 /// What a call captures at its root; nested calls inherit it.
 #[derive(Debug, Default)]
@@ -28,46 +22,13 @@ pub(crate) struct HostSnapshot {
     pub(crate) table: Table,
 }
 
-/// What a provider gave, and what it has to say of how it came to it.
-pub(crate) struct Answer<T> {
-    value: T,
-    history: Option<Outcome<()>>,
-}
-
-impl<T> Answer<T> {
-    fn plain(value: T) -> Self {
-        Self { value, history: None }
-    }
-
-    fn of(outcome: Outcome<T>) -> Self {
-        let Outcome { value, served_by, reasons, attempts, level, cached_age, elapsed } = outcome;
-        Self { value, history: Some(Outcome { value: (), served_by, reasons, attempts, level, cached_age, elapsed }) }
-    }
-}
-
-/// The history of the provider becomes part of that of the chain.
-fn flattened<T>(outcome: Outcome<Answer<T>>) -> Outcome<T> {
-    let Outcome { value: Answer { value, history }, served_by, mut reasons, attempts, level, cached_age, elapsed } = outcome;
-    let Some(history) = history else { return Outcome { value, served_by, reasons, attempts, level, cached_age, elapsed } };
-    reasons.extend(history.reasons);
-    Outcome {
-        value,
-        served_by: history.served_by,
-        reasons,
-        attempts: attempts + history.attempts.saturating_sub(1),
-        level: history.level.or(level),
-        cached_age: history.cached_age.or(cached_age),
-        elapsed,
-    }
-}
-
 /// One call on its way.
 #[derive(Clone)]
-struct Call {
-    context: CallContext,
-    snapshot: Arc<HostSnapshot>,
-    operation: Arc<str>,
-    payload: Arc<Payload>,
+pub(crate) struct Call {
+    pub(crate) context: CallContext,
+    pub(crate) snapshot: Arc<HostSnapshot>,
+    pub(crate) operation: Arc<str>,
+    pub(crate) payload: Arc<Payload>,
 }
 
 impl Call {
@@ -233,13 +194,6 @@ impl Operations {
         }
     }
 
-    /// Whether the host's own code is the only one to ask and nothing is kept: the typed call needs no detour over JSON.
-    pub(crate) fn is_plain(&self, entry: &Entry, context: &CallContext) -> bool {
-        let mut asked = entry.live.iter().filter(|live| self.is_available(live));
-        let only_local = matches!((asked.next(), asked.next()), (Some(Live::Local(_)), None));
-        only_local && entry.caching.ttl.is_none() && entry.enabled && self.is_switched_on(&entry.flag, context)
-    }
-
     fn has_live(&self, entry: &Entry) -> bool {
         entry.live.iter().any(|live| self.is_available(live))
     }
@@ -249,127 +203,6 @@ impl Operations {
             Live::Local(local) => self.local_provider(call, entry, *local),
             Live::Adapter { generation, .. } => self.adapter_provider(call, entry, generation),
         })
-    }
-
-    fn local_provider<'a>(&'a self, call: &'a Call, entry: &'a Entry, local: Local) -> Provider<'a, Answer<Payload>> {
-        Provider {
-            served_by: ServedBy::Host { name: "local".to_owned() },
-            level: None,
-            timeout: entry.provider_timeout,
-            reserve: LOCAL_RESERVE,
-            ends: is_about_the_input,
-            ask: Box::new(move |Asking { deadline, .. }| {
-                Box::pin(async move {
-                    let context = CallContext { deadline, ..call.context.clone() };
-                    let started = Instant::now();
-                    let result = self.locally(&context, &call.snapshot, local, (*call.payload).clone()).await;
-                    let outcome = result.as_ref().map(drop).map_err(|failure| failure.kind);
-                    self.metrics().provider_called(&call.operation, "local", outcome, started.elapsed());
-                    Ok(Some(Answer::of(result?)))
-                })
-            }),
-        }
-    }
-
-    async fn locally(
-        &self,
-        context: &CallContext,
-        snapshot: &HostSnapshot,
-        local: Local,
-        payload: Payload,
-    ) -> Result<Outcome<Payload>, Failure> {
-        match local {
-            Local::DetectObjects => {
-                let outcome = self.detect_here(context, json::detect::input(payload)?).await?;
-                Ok(outcome.map(|output| json::detect::output(&output)))
-            }
-            Local::CropImage => {
-                let output = self.crop_here(context, &snapshot.plugins, json::crop::input(payload, self.media().is_some())?).await?;
-                Ok(json::crop::history(&output).map(|()| json::crop::output(&output)))
-            }
-            Local::PlanCrop => self.plan_here(context, &snapshot.plugins, json::plan::input(payload)?).await,
-        }
-    }
-
-    fn adapter_provider<'a>(&'a self, call: &'a Call, entry: &'a Entry, generation: &'a Arc<Generation>) -> Provider<'a, Answer<Payload>> {
-        Provider {
-            served_by: PluginIdentity::of(generation).served_by(),
-            level: None,
-            timeout: entry.provider_timeout,
-            reserve: Duration::ZERO,
-            ends: is_about_the_request,
-            ask: Box::new(move |Asking { deadline, .. }| {
-                Box::pin(async move {
-                    let work = |context: CallContext| async move {
-                        generation.invoke(&context, &call.operation, &call.payload.json, &call.payload.attachments).await
-                    };
-                    let reply = self.asked(call, generation, deadline, work).await?;
-                    entry.schema.check_output(&reply.json)?;
-                    Ok(Some(Answer::plain(reply)))
-                })
-            }),
-        }
-    }
-
-    fn fallback_provider<'a>(
-        &'a self,
-        call: &'a Call,
-        entry: &'a Entry,
-        level: &'a FallbackLevel,
-        generation: &'a Arc<Generation>,
-    ) -> Provider<'a, Answer<Payload>> {
-        Provider {
-            served_by: PluginIdentity::of(generation).served_by(),
-            level: Some(level.name.clone()),
-            timeout: entry.provider_timeout,
-            reserve: FALLBACK_RESERVE,
-            ends: is_about_the_request,
-            ask: Box::new(move |Asking { deadline, cause }| {
-                Box::pin(async move {
-                    let cause =
-                        cause.unwrap_or_else(|| Failure::new(FailureKind::Unavailable, "operation.no-provider", "nobody was asked"));
-                    let payload = self.with_picture(call, deadline).await;
-                    let work = |context: CallContext| async move {
-                        generation.degrade_within(&context, &entry.schema, &level.name, &payload.json, &payload.attachments, &cause).await
-                    };
-                    Ok(self.asked(call, generation, deadline, work).await?.map(Answer::plain))
-                })
-            }),
-        }
-    }
-
-    /// Asks a plugin under a span of its own, and counts it.
-    async fn asked<T, F: Future<Output = Result<T, Failure>>>(
-        &self,
-        call: &Call,
-        generation: &Generation,
-        deadline: breakwater_core::Deadline,
-        work: impl FnOnce(CallContext) -> F,
-    ) -> Result<T, Failure> {
-        let started = Instant::now();
-        let (context, mut span) = self.tracer().child(&call.context, "provider", SpanKind::Internal);
-        span.set("breakwater.provider", generation.id().as_str());
-        let result = work(CallContext { deadline, ..context }).await;
-        let (plugin, elapsed) = (generation.id().as_str(), started.elapsed());
-        let outcome = result.as_ref().map(drop).map_err(|failure| failure.kind);
-        self.metrics().plugin_call(plugin, outcome, elapsed);
-        self.metrics().provider_called(&call.operation, plugin, outcome, elapsed);
-        if let Err(failure) = &result {
-            span.fail(failure);
-        }
-        result
-    }
-
-    /// A fallback cannot read the media root: a picture that was named by path is read for it.
-    async fn with_picture(&self, call: &Call, deadline: breakwater_core::Deadline) -> Arc<Payload> {
-        let path = call.payload.json.get("image_path").and_then(serde_json::Value::as_str);
-        let (Some(path), Some(media), true) = (path, self.media(), call.payload.attachments.is_empty()) else {
-            return Arc::clone(&call.payload);
-        };
-        let Ok(bytes) = media.read(path, deadline).await else { return Arc::clone(&call.payload) };
-        let media_type = breakwater_vision::Format::sniff(&bytes).map_or("application/octet-stream", |format| format.media_type());
-        let attachment = breakwater_core::Attachment { media_type: media_type.to_owned(), bytes };
-        Arc::new(Payload { json: call.payload.json.clone(), attachments: vec![attachment] })
     }
 
     fn flight_provider<'a>(&'a self, call: &'a Call, entry: &'a Entry, key: caching::Key) -> Provider<'a, Answer<Payload>> {
@@ -404,8 +237,8 @@ impl Operations {
         Box::pin(async move {
             let Some(this) = this else { return Err(Failure::internal("the operations are gone")) };
             let timeout = call.entry()?.timeout;
-            call.context.deadline = breakwater_core::Deadline::after(timeout);
-            call.context.ledger = breakwater_core::Ledger::default();
+            call.context.deadline = Deadline::after(timeout);
+            call.context.ledger = Ledger::default();
             let entry = call.entry()?;
             let providers = this.live_providers(&call, entry).collect();
             let chain = Chain { effect: entry.spec().effect, providers, refused: None };
@@ -427,33 +260,4 @@ impl Invoker for Operations {
     ) -> BoxFuture<'a, Result<Outcome<Payload>, Failure>> {
         Box::pin(async move { Self::invoke(self, &context.nested()?, operation, payload).await })
     }
-}
-
-fn stale_provider<'a>(kept: Kept) -> Provider<'a, Answer<Payload>> {
-    Provider {
-        served_by: ServedBy::Cache { name: kept.served_by.clone() },
-        level: Some("stale".to_owned()),
-        timeout: INSTANT_RESERVE,
-        reserve: INSTANT_RESERVE,
-        ends: is_about_the_request,
-        ask: Box::new(move |_| {
-            Box::pin(async move { Ok(Some(Answer::of(Outcome { level: Some("stale".to_owned()), ..kept.outcome() }))) })
-        }),
-    }
-}
-
-fn static_provider<'a>(answer: serde_json::Value) -> Provider<'a, Answer<Payload>> {
-    Provider {
-        served_by: ServedBy::Host { name: "static".to_owned() },
-        level: Some("static".to_owned()),
-        timeout: INSTANT_RESERVE,
-        reserve: INSTANT_RESERVE,
-        ends: is_about_the_request,
-        ask: Box::new(move |_| Box::pin(async move { Ok(Some(Answer::plain(Payload::json(answer)))) })),
-    }
-}
-
-/// The same of a picture that is not there or no picture: the host has looked at it itself.
-pub(crate) fn is_about_the_input(failure: &Failure) -> bool {
-    is_about_the_request(failure) || failure.code.starts_with("media.") || failure.code.starts_with("image.")
 }

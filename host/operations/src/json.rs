@@ -167,6 +167,15 @@ pub(crate) fn detection_schema() -> Value {
     })
 }
 
+/// The schema of detections that a caller brings: a list, or the whole answer of `detect-objects`.
+pub(crate) fn given_detections_schema() -> Value {
+    let detections = json!({ "type": "array", "maxItems": 10_000, "items": detection_schema() });
+    json!({ "anyOf": [
+        detections,
+        { "type": "object", "required": ["detections"], "properties": { "detections": detections } }
+    ] })
+}
+
 /// The schema of a size in pixels.
 pub(crate) fn size_schema() -> Value {
     let edge = json!({ "type": "integer", "minimum": 1, "maximum": 1_000_000 });

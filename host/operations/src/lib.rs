@@ -23,6 +23,7 @@ pub mod operations;
 pub mod output_size;
 pub mod plan;
 pub mod process_image;
+mod providers;
 pub mod readiness;
 pub mod services;
 pub mod source;
@@ -30,6 +31,7 @@ pub mod strategies;
 mod table;
 #[cfg(test)]
 mod testing;
+mod typed;
 
 pub use breakwater_inference::{DeviceKind, DeviceReport};
 pub use breakwater_plugins::{GenerationInfo, GenerationState, PluginInfo};

@@ -9,9 +9,10 @@ use breakwater_plugins::{FallbackLevel, Generation, OperationSchema, Snapshot};
 use serde_json::{Value, json};
 
 use crate::chains::{Caching, ChainConfig, Chains, FALLBACKS, LOCAL, STATIC};
-use crate::invoke::is_about_the_input;
+
 use crate::json;
 use crate::operation::{self, Operation};
+use crate::providers::is_about_the_input;
 use crate::strategies::closest;
 
 /// The longest a call of an operation of a plugin may take when its chain does not say.

@@ -373,3 +373,15 @@ async fn nested_calls_inherit_and_end_at_their_depth() {
     }
     assert_eq!(invoker.invoke(&context, "detect-objects", by_name()).await.unwrap_err().code, "call.too-deep");
 }
+
+#[tokio::test]
+async fn the_time_of_a_chain_and_its_metrics_hold_for_a_typed_call_too() {
+    let config = ChainConfig { timeout: Some(Duration::from_millis(300)), ..ChainConfig::default() };
+    let stage = Stage::chained(Behaviour::Finds(0.9), Behaviour::Hangs, 16, true, chain(config)).await;
+    let started = std::time::Instant::now();
+    let outcome = stage.operations.detect(&stage.context(), detect(&[])).await.unwrap();
+    assert_eq!(outcome.reasons[0].code, "call.deadline");
+    assert!(started.elapsed() < Duration::from_secs(10), "the call itself has 20 s: {:?}", started.elapsed());
+    let metrics = stage.metrics.encode();
+    assert!(metrics.contains("operation=\"detect-objects\",provider=\"local\",outcome=\"ok\""), "{metrics}");
+}

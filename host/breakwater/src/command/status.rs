@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::local::block_on;
 use crate::cli::ServerAddress;
+use crate::fields::{list, number, text};
 use crate::output;
 use crate::server_client::Server;
 
@@ -15,18 +16,6 @@ pub(crate) fn run(server: ServerAddress) -> Result<ExitCode> {
     let shown = if server.json { serde_json::to_string_pretty(&status)? } else { table(&status) };
     output::line(&shown);
     Ok(ExitCode::SUCCESS)
-}
-
-fn text<'a>(value: &'a Value, field: &str) -> &'a str {
-    value.get(field).and_then(Value::as_str).unwrap_or("-")
-}
-
-fn number(value: &Value, field: &str) -> u64 {
-    value.get(field).and_then(Value::as_u64).unwrap_or_default()
-}
-
-fn list<'a>(value: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> {
-    value.get(field).and_then(Value::as_array).into_iter().flatten()
 }
 
 /// The service for people to read.

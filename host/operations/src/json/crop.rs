@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{
-    DetectionJson, RectJson, SizeJson, detection_schema, double, image_source, payload, ratio_schema, read, read_reply, size_schema,
+    DetectionJson, RectJson, SizeJson, detection_schema, double, given_detections_schema, image_source, payload, ratio_schema, read,
+    read_reply, size_schema,
 };
 use crate::crop::{CropInput, CropOutput, CropTimings};
 use crate::operation::CROP_IMAGE;
@@ -122,10 +123,7 @@ pub(crate) fn spec() -> OperationSpec {
             "properties": {
                 "image_path": { "type": "string", "minLength": 1, "maxLength": 4096 },
                 "target_aspect_ratio": ratio_schema(),
-                "detection_results": { "anyOf": [
-                    detections,
-                    { "type": "object", "required": ["detections"], "properties": { "detections": detections } }
-                ] },
+                "detection_results": given_detections_schema(),
                 "crop_strategy": { "type": "string", "minLength": 1, "maxLength": 64 },
                 "strategy_parameters": { "type": "object" },
                 "output_format": { "enum": ["jpeg", "png", "webp", "avif"] },

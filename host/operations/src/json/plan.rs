@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::crop::{DetectionsJson, RatioJson};
-use super::{DetectionJson, RectJson, SizeJson, detection_schema, double, image_source, ratio_schema, read, size_schema};
+use super::{DetectionJson, RectJson, SizeJson, double, given_detections_schema, image_source, ratio_schema, read, size_schema};
 use crate::operation::PLAN_CROP;
 use crate::source::ImageSource;
 
@@ -30,7 +30,6 @@ pub(crate) struct PlanCropInput {
 
 /// What everyone agrees on.
 pub(crate) fn spec() -> OperationSpec {
-    let detections = json!({ "type": "array", "maxItems": 10_000, "items": detection_schema() });
     let pixel = json!({ "type": "integer", "minimum": 0 });
     OperationSpec {
         name: PLAN_CROP.name.to_owned(),
@@ -41,10 +40,7 @@ pub(crate) fn spec() -> OperationSpec {
             "properties": {
                 "image_path": { "type": "string", "minLength": 1, "maxLength": 4096 },
                 "target_aspect_ratio": ratio_schema(),
-                "detection_results": { "anyOf": [
-                    detections,
-                    { "type": "object", "required": ["detections"], "properties": { "detections": detections } }
-                ] },
+                "detection_results": given_detections_schema(),
                 "crop_strategy": { "type": "string", "minLength": 1, "maxLength": 64 },
                 "strategy_parameters": { "type": "object" }
             },

@@ -257,6 +257,7 @@ async fn an_adapter_may_wait_longer_than_a_strategy_may_compute() {
     let snapshot = host.snapshot();
     let call = tokio::spawn(async move { invoke(&snapshot, "ask", json!({ "requests": [{}] })).await });
     outside.has_seen(1).await;
+    // Not a wait for something to happen: the limit of strategies must have passed, on the wall clock that guests run on.
     tokio::time::sleep(Duration::from_millis(400)).await;
     outside.gate.as_ref().unwrap().add_permits(1);
     assert!(call.await.unwrap().is_ok());

@@ -51,6 +51,7 @@ async fn every_call_is_told_with_what_it_used() {
         tokio::spawn(async move { invoke_with(&call, &snapshot, "ask", json!({ "requests": [{}] }), &[]).await })
     };
     outside.has_seen(1).await;
+    // Not a wait for something to happen: this is the time that must not be charged as the guest's own.
     tokio::time::sleep(Duration::from_millis(300)).await;
     outside.gate.as_ref().unwrap().add_permits(1);
     waiting.await.unwrap().unwrap();

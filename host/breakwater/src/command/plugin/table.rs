@@ -3,17 +3,7 @@
 use breakwater_plugins::{Inspection, PluginPackage};
 use serde_json::Value;
 
-fn text<'a>(value: &'a Value, field: &str) -> &'a str {
-    value.get(field).and_then(Value::as_str).unwrap_or("-")
-}
-
-fn number(value: &Value, field: &str) -> u64 {
-    value.get(field).and_then(Value::as_u64).unwrap_or_default()
-}
-
-fn list<'a>(value: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> {
-    value.get(field).and_then(Value::as_array).into_iter().flatten()
-}
+use crate::fields::{list, number, text};
 
 fn short(digest: &str) -> &str {
     digest.get(..12).unwrap_or(digest)
