@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::array::{Array, Outputs};
+use crate::array::{Array, ArrayError, Outputs};
 use crate::graph::shape::GraphError;
 use crate::graph::weights::Network;
 
@@ -75,4 +75,10 @@ pub enum EngineError {
         /// What it reported.
         what: String,
     },
+}
+
+impl From<ArrayError> for EngineError {
+    fn from(error: ArrayError) -> Self {
+        Self::Output { what: error.what().to_owned() }
+    }
 }

@@ -131,7 +131,7 @@ impl Frame {
             }
             frame.write(target, plane, normalisation);
         }
-        Array::new(shape, values)
+        Ok(Array::new(shape, values)?)
     }
 
     /// Writes the three planes of one image.

@@ -7,7 +7,6 @@
 //! A network is written once, as a [`graph::Graph`] with [`graph::weights::Weights`]; an [`engine::Engine`] computes it. burn is
 //! the engine here; another one implements the trait and changes no network.
 
-pub mod array;
 pub mod config;
 pub mod device;
 pub mod engine;
@@ -15,7 +14,6 @@ pub mod error;
 mod flight;
 mod found;
 pub mod frame;
-pub mod graph;
 pub mod model;
 pub mod nanodet;
 mod pool;
@@ -25,6 +23,8 @@ pub mod statistics;
 pub mod suppression;
 mod worker;
 pub mod yunet;
+
+pub use breakwater_convnet::{array, graph};
 
 pub use config::{DevicePreference, InferenceConfig};
 pub use device::{DeviceReport, Engines};

@@ -20,6 +20,7 @@ const FLAGS: &str = "breakwater-flags";
 const CACHE: &str = "breakwater-cache";
 const UPSTREAM: &str = "breakwater-upstream";
 const VISION: &str = "breakwater-vision";
+const CONVNET: &str = "breakwater-convnet";
 const INFERENCE: &str = "breakwater-inference";
 const PLUGINS: &str = "breakwater-plugins";
 const STORE: &str = "breakwater-store";
@@ -39,9 +40,10 @@ const LAYERS: &[Layer] = &[
         why: "it sends requests; operations, plugins and records reach it, never the reverse",
     },
     Layer { name: VISION, may_know: &[CORE], why: "image work is pure and synchronous; who schedules it is not its business" },
+    Layer { name: CONVNET, may_know: &[CORE], why: "networks and their arithmetic; what is in a picture is for inference" },
     Layer {
         name: INFERENCE,
-        may_know: &[CORE, VISION, TELEMETRY],
+        may_know: &[CORE, CONVNET, VISION, TELEMETRY],
         why: "detectors take images and give detections; nothing above them is needed for that",
     },
     Layer {
@@ -72,7 +74,7 @@ const LAYERS: &[Layer] = &[
     Layer { name: "breakwater-tests", may_know: &[], why: "end-to-end tests see the binary as its users do" },
     Layer {
         name: "breakwater-benches",
-        may_know: &[CORE, RESILIENCE, UPSTREAM, CACHE, FLAGS, VISION, INFERENCE, PLUGINS, OPERATIONS],
+        may_know: &[CORE, RESILIENCE, UPSTREAM, CACHE, FLAGS, VISION, CONVNET, INFERENCE, PLUGINS, OPERATIONS],
         why: "benches measure the public parts of the product, not its transport or its storage",
     },
     Layer {

@@ -67,7 +67,7 @@ impl Engine for BurnEngine {
             };
             let weight = Tensor::<4>::from_data(data(tensor("weight")?), &self.device);
             let bias = Tensor::<1>::from_data(data(tensor("bias")?), &self.device);
-            let (stride, padding) = ([conv.stride; 2], [conv.padding; 2]);
+            let (stride, padding) = ([conv.stride; 2], [conv.padding.top, conv.padding.left]);
             let options = ConvOptions::new(stride, padding, [1, 1], conv.groups);
             convolutions.push(Convolution { weight, bias, options });
         }
@@ -200,6 +200,7 @@ fn compute(node: &Node, inputs: Vec<Tensor<4>>, bilinear: &mut Bilinear) -> Resu
             let size = [height, width].map(|edge| (edge * numerator).checked_div(denominator).unwrap_or(edge));
             bilinear.resize(x, size)
         }
+        Op::GlobalAveragePool => x.mean_dim(3).mean_dim(2),
         Op::Channels { start, count } => x.slice([0..images, start..start + count, 0..height, 0..width]),
         Op::Activate(activation) => activate(x, activation),
     })
@@ -209,6 +210,7 @@ fn activate(x: Tensor<4>, activation: Activation) -> Tensor<4> {
     match activation {
         Activation::Identity => x,
         Activation::Relu => relu(x),
+        Activation::Relu6 => x.clamp(0.0, 6.0),
         Activation::LeakyRelu { slope } => leaky_relu(x, f64::from(slope)),
         Activation::Sigmoid => sigmoid(x),
     }

@@ -5,7 +5,7 @@ use breakwater_inference::engine::Engine;
 use breakwater_inference::engine::burn::BurnEngine;
 use breakwater_inference::graph::shape::Shape;
 use breakwater_inference::graph::weights::{Network, Weights};
-use breakwater_inference::graph::{Activation, Conv, GraphBuilder, NodeId};
+use breakwater_inference::graph::{Activation, Conv, GraphBuilder, NodeId, Padding};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 
@@ -22,7 +22,7 @@ fn numbers(count: usize, seed: usize) -> Vec<f32> {
 type Layer = (&'static str, usize, fn(&mut GraphBuilder, NodeId) -> NodeId);
 
 fn conv(out_channels: usize, kernel: usize, stride: usize, groups: usize, activation: Activation) -> Conv {
-    Conv { name: "c".into(), out_channels, kernel, stride, padding: kernel / 2, groups, activation }
+    Conv { name: "c".into(), out_channels, kernel, stride, padding: Padding::all(kernel / 2), groups, activation }
 }
 
 const LAYERS: [Layer; 12] = [

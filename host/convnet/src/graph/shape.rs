@@ -1,6 +1,6 @@
 //! Shape inference, which is also how a graph is checked.
 
-use crate::graph::{Conv, Graph, Node, NodeId, Op};
+use crate::graph::{Activation, Conv, Graph, Node, NodeId, Op, Padding};
 
 /// Images, channels, rows and columns of a tensor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -147,6 +147,11 @@ fn node_shape(index: usize, node: &Node, input: Shape, shapes: &[Shape]) -> Resu
         };
     }
     let (first, rest) = inputs.split_first().ok_or_else(arity)?;
+    if let Some(Activation::LeakyRelu { slope }) = node.op.activation()
+        && !slope.is_finite()
+    {
+        return Err(layer("a slope that is not a finite number"));
+    }
     let expected_rest = match node.op {
         Op::Add => Some(1),
         Op::Concat => None,
@@ -162,8 +167,8 @@ fn node_shape(index: usize, node: &Node, input: Shape, shapes: &[Shape]) -> Resu
             if *padding >= *kernel {
                 return Err(layer("the padding of a pool must be smaller than its window"));
             }
-            let height = windows(first.height, *kernel, *stride, *padding).map_err(layer)?;
-            let width = windows(first.width, *kernel, *stride, *padding).map_err(layer)?;
+            let height = windows(first.height, *kernel, *stride, *padding, *padding).map_err(layer)?;
+            let width = windows(first.width, *kernel, *stride, *padding, *padding).map_err(layer)?;
             Ok(Shape { height, width, ..*first })
         }
         Op::Add => match rest.iter().find(|other| *other != first) {
@@ -177,6 +182,7 @@ fn node_shape(index: usize, node: &Node, input: Shape, shapes: &[Shape]) -> Resu
                 Err(GraphError::Mismatch { node: index, a: first.dims(), b: other.dims() })
             }
         }),
+        Op::GlobalAveragePool => Ok(Shape { height: 1, width: 1, ..*first }),
         Op::UpsampleNearest { factor } => {
             Ok(Shape { height: first.height.saturating_mul(*factor), width: first.width.saturating_mul(*factor), ..*first })
         }
@@ -198,13 +204,19 @@ fn conv_shape(conv: &Conv, input: Shape) -> Result<Shape, String> {
         let Conv { name, groups, out_channels, .. } = conv;
         return Err(format!("{name}: {groups} groups do not divide {} and {out_channels} channels", input.channels));
     }
-    let edge = |length| windows(length, conv.kernel, conv.stride, conv.padding).map_err(|what| format!("{}: {what}", conv.name));
-    Ok(Shape { channels: conv.out_channels, height: edge(input.height)?, width: edge(input.width)?, ..input })
+    let Padding { top, left, bottom, right } = conv.padding;
+    if [top, left, bottom, right].iter().any(|padding| *padding >= conv.kernel) {
+        return Err(format!("{}: the padding of a convolution must be smaller than its window", conv.name));
+    }
+    let edge =
+        |length, before, after| windows(length, conv.kernel, conv.stride, before, after).map_err(|what| format!("{}: {what}", conv.name));
+    let (height, width) = (edge(input.height, top, bottom)?, edge(input.width, left, right)?);
+    Ok(Shape { channels: conv.out_channels, height, width, ..input })
 }
 
 /// How many windows fit on an edge.
-fn windows(length: usize, kernel: usize, stride: usize, padding: usize) -> Result<usize, &'static str> {
-    let padded = padding.checked_mul(2).and_then(|both| both.checked_add(length)).ok_or("the padding is too large")?;
+fn windows(length: usize, kernel: usize, stride: usize, before: usize, after: usize) -> Result<usize, &'static str> {
+    let padded = before.checked_add(after).and_then(|both| both.checked_add(length)).ok_or("the padding is too large")?;
     let room = padded.checked_sub(kernel).ok_or("the window is larger than the input")?;
     let steps = room.checked_div(stride).ok_or("the stride is zero")?;
     if kernel == 0 { Err("the window is empty") } else { Ok(steps + 1) }
@@ -213,10 +225,10 @@ fn windows(length: usize, kernel: usize, stride: usize, padding: usize) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::{Activation, GraphBuilder};
+    use crate::graph::GraphBuilder;
 
     fn conv(out_channels: usize, kernel: usize, stride: usize, groups: usize) -> Conv {
-        Conv { name: "c".into(), out_channels, kernel, stride, padding: kernel / 2, groups, activation: Activation::Relu }
+        Conv { name: "c".into(), out_channels, kernel, stride, padding: Padding::all(kernel / 2), groups, activation: Activation::Relu }
     }
 
     fn check(layers: impl FnOnce(&mut GraphBuilder, NodeId) -> NodeId, input: [usize; 4]) -> Result<[usize; 4], GraphError> {
@@ -243,7 +255,7 @@ mod tests {
         let of = |layers: fn(&mut GraphBuilder, NodeId) -> NodeId| check(layers, [1, 3, 8, 8]).unwrap_err();
         assert!(matches!(of(|b, x| b.conv(x, conv(16, 3, 0, 1))), GraphError::Layer { node: 1, .. }));
         assert!(matches!(of(|b, x| b.conv(x, conv(16, 3, 1, 2))), GraphError::Layer { .. }));
-        assert!(matches!(of(|b, x| b.conv(x, Conv { padding: 0, ..conv(4, 9, 1, 1) })), GraphError::Layer { .. }));
+        assert!(matches!(of(|b, x| b.conv(x, Conv { padding: Padding::all(0), ..conv(4, 9, 1, 1) })), GraphError::Layer { .. }));
         assert!(matches!(of(|b, x| b.max_pool(x, 2, 2, 2)), GraphError::Layer { .. }));
         assert!(matches!(of(|b, x| b.resize_bilinear(x, 1, 0)), GraphError::Layer { .. }));
         assert!(matches!(of(|b, x| b.resize_bilinear(x, 1, 9)), GraphError::Size { .. }));

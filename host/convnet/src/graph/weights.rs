@@ -177,7 +177,7 @@ impl Network {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::{Activation, Conv, GraphBuilder};
+    use crate::graph::{Activation, Conv, GraphBuilder, Padding};
     use safetensors::tensor::TensorView;
 
     fn file(tensors: &[(&str, &[usize], f32)]) -> Vec<u8> {
@@ -189,7 +189,15 @@ mod tests {
 
     fn network(tensors: &[(&str, &[usize], f32)]) -> Result<Network, WeightsError> {
         let (mut builder, x) = GraphBuilder::new("test", 3);
-        let conv = Conv { name: "c".into(), out_channels: 4, kernel: 3, stride: 1, padding: 1, groups: 1, activation: Activation::Relu };
+        let conv = Conv {
+            name: "c".into(),
+            out_channels: 4,
+            kernel: 3,
+            stride: 1,
+            padding: Padding::all(1),
+            groups: 1,
+            activation: Activation::Relu,
+        };
         let y = builder.conv(x, conv);
         builder.output("y", y);
         Network::new(builder.finish(), Weights::read(&file(tensors))?, Shape::new(1, 3, 8, 8))

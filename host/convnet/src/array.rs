@@ -1,7 +1,21 @@
 //! Plain arrays that go into engines and come out of them.
 
-use crate::engine::EngineError;
 use crate::graph::shape::Shape;
+
+/// An array that does not have the shape it should have, or is not there.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("an array does not fit: {what}")]
+pub struct ArrayError {
+    what: String,
+}
+
+impl ArrayError {
+    /// What is wrong, and with which array.
+    #[must_use]
+    pub fn what(&self) -> &str {
+        &self.what
+    }
+}
 
 /// Values of a tensor, images outermost, then channels, rows and columns.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,11 +29,11 @@ impl Array {
     ///
     /// # Errors
     /// When the shape has another number of elements.
-    pub fn new(shape: Shape, values: Vec<f32>) -> Result<Self, EngineError> {
+    pub fn new(shape: Shape, values: Vec<f32>) -> Result<Self, ArrayError> {
         if shape.elements() == Some(values.len()) {
             return Ok(Self { shape, values });
         }
-        Err(EngineError::Output { what: format!("{} values for {:?}", values.len(), shape.dims()) })
+        Err(ArrayError { what: format!("{} values for {:?}", values.len(), shape.dims()) })
     }
 
     /// Its shape.
@@ -56,9 +70,9 @@ impl Outputs {
     ///
     /// # Errors
     /// When there is none.
-    pub fn get(&self, name: &str) -> Result<&Array, EngineError> {
+    pub fn get(&self, name: &str) -> Result<&Array, ArrayError> {
         let found = self.0.iter().find(|(known, _)| known == name);
-        found.map(|(_, array)| array).ok_or_else(|| EngineError::Output { what: format!("there is no output {name:?}") })
+        found.map(|(_, array)| array).ok_or_else(|| ArrayError { what: format!("there is no output {name:?}") })
     }
 
     /// Every output.

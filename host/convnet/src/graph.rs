@@ -1,7 +1,7 @@
 //! Networks as typed graphs of layers, independent of whatever executes them.
 //!
-//! A network is written once, with [`GraphBuilder`]. An [`Engine`](crate::engine::Engine) runs it: burn today, other
-//! executors of the same graph later. Tensors are `[images, channels, rows, columns]`.
+//! A network is written once, with [`GraphBuilder`]. The [`Executor`](crate::executor::Executor) of this crate runs
+//! it on the CPU, another engine may run the same graph elsewhere. Tensors are `[images, channels, rows, columns]`.
 
 pub mod shape;
 pub mod weights;
@@ -27,6 +27,8 @@ pub enum Activation {
     Identity,
     /// `max(x, 0)`.
     Relu,
+    /// `min(max(x, 0), 6)`.
+    Relu6,
     /// `x` where positive, else `slope · x`.
     LeakyRelu {
         /// Factor for negative values.
@@ -34,6 +36,34 @@ pub enum Activation {
     },
     /// `1 / (1 + e^-x)`.
     Sigmoid,
+}
+
+/// Rows and columns of zeros put around an input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Padding {
+    /// Rows above.
+    pub top: usize,
+    /// Columns to the left.
+    pub left: usize,
+    /// Rows below.
+    pub bottom: usize,
+    /// Columns to the right.
+    pub right: usize,
+}
+
+impl Padding {
+    /// As many on all four sides.
+    #[must_use]
+    pub const fn all(count: usize) -> Self {
+        Self { top: count, left: count, bottom: count, right: count }
+    }
+
+    /// So many above and to the left, and so many below and to the right: what TensorFlow calls `SAME` needs one more there when
+    /// an even edge meets a stride of two.
+    #[must_use]
+    pub const fn before_after(before: usize, after: usize) -> Self {
+        Self { top: before, left: before, bottom: after, right: after }
+    }
 }
 
 /// A convolution whose weights are `NAME.weight` of shape `[out, in / groups, kernel, kernel]` and `NAME.bias` of shape `[out]`.
@@ -47,8 +77,8 @@ pub struct Conv {
     pub kernel: usize,
     /// Step in both directions.
     pub stride: usize,
-    /// Zeros put around the input on all four sides.
-    pub padding: usize,
+    /// Zeros put around the input.
+    pub padding: Padding,
     /// Groups of channels that do not see each other; equal to the channels for a depthwise convolution.
     pub groups: usize,
     /// Applied to the result.
@@ -91,6 +121,8 @@ pub enum Op {
         /// Output edge in units of the input edge, below the line.
         denominator: usize,
     },
+    /// The mean of each channel: one row, one column.
+    GlobalAveragePool,
     /// Some channels of the input.
     Channels {
         /// The first one.
@@ -100,6 +132,18 @@ pub enum Op {
     },
     /// A function applied to every element.
     Activate(Activation),
+}
+
+impl Op {
+    /// The function it applies to every element at the end, if it is a layer that has one.
+    #[must_use]
+    pub fn activation(&self) -> Option<Activation> {
+        match self {
+            Self::Conv(conv) => Some(conv.activation),
+            Self::Activate(activation) => Some(*activation),
+            _ => None,
+        }
+    }
 }
 
 /// One layer.
@@ -227,6 +271,11 @@ impl GraphBuilder {
     /// Bilinear resize to `numerator / denominator` of the input's edges.
     pub fn resize_bilinear(&mut self, input: NodeId, numerator: usize, denominator: usize) -> NodeId {
         self.push(Op::ResizeBilinear { numerator, denominator }, vec![input])
+    }
+
+    /// The mean of each channel.
+    pub fn global_average_pool(&mut self, input: NodeId) -> NodeId {
+        self.push(Op::GlobalAveragePool, vec![input])
     }
 
     /// Some channels.
