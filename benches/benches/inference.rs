@@ -74,7 +74,7 @@ fn networks(c: &mut Criterion<CpuTime>) -> Result<(), Box<dyn Error>> {
             let batch = input(Shape::new(images, 3, height, width))?;
             group.throughput(Throughput::Elements(images as u64));
             group.bench_function(format!("{threads} thread(s), batch of {images}"), |b| {
-                b.iter(|| black_box(session.run(batch.clone()).is_ok()));
+                b.iter(|| black_box(session.run(batch.clone().into()).is_ok()));
             });
         }
         group.finish();

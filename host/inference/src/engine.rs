@@ -6,7 +6,8 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::array::{Array, ArrayError, Outputs};
+use crate::array::{ArrayError, Outputs};
+use crate::batch::Batch;
 use crate::graph::shape::GraphError;
 use crate::graph::weights::Network;
 
@@ -54,7 +55,7 @@ pub trait Session: Send {
     ///
     /// # Errors
     /// [`EngineError::Input`] when the graph does not take such a batch, anything else when the device failed.
-    fn run(&mut self, batch: Array) -> Result<Outputs, EngineError>;
+    fn run(&mut self, batch: Batch<'_>) -> Result<Outputs, EngineError>;
 }
 
 /// A run that failed.

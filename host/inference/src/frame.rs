@@ -3,26 +3,7 @@
 use breakwater_core::{Bounds, Detection, Point, Size};
 use breakwater_vision::RgbImage;
 
-use crate::array::Array;
-use crate::engine::EngineError;
 use crate::graph::shape::Shape;
-
-/// How bytes of a pixel become numbers: a table per channel, in the order of the network's channels (blue, green, red).
-#[derive(Debug, Clone)]
-pub struct Normalisation {
-    tables: [Vec<f32>; 3],
-}
-
-impl Normalisation {
-    /// `(byte - mean) / deviation` for blue, green and red.
-    #[must_use]
-    pub fn new(mean: [f32; 3], deviation: [f32; 3]) -> Self {
-        let table = |(mean, deviation): (f32, f32)| (0..=u8::MAX).map(|byte| (f32::from(byte) - mean) / deviation).collect();
-        let [blue, green, red] = mean;
-        let [blue_deviation, green_deviation, red_deviation] = deviation;
-        Self { tables: [(blue, blue_deviation), (green, green_deviation), (red, red_deviation)].map(table) }
-    }
-}
 
 /// A scaled image and where it lies in the network's input; the rest of the input is black.
 #[derive(Debug, Clone, PartialEq)]
@@ -114,45 +95,6 @@ impl Frame {
     pub fn shape(&self) -> Shape {
         Shape::new(1, 3, self.input.height as usize, self.input.width as usize)
     }
-
-    /// A batch of frames of one shape.
-    ///
-    /// # Errors
-    /// When there is no frame, or when they differ in shape.
-    pub fn batch(frames: &[&Self], normalisation: &Normalisation) -> Result<Array, EngineError> {
-        let first = frames.first().ok_or_else(|| EngineError::Output { what: "a batch without images".to_owned() })?;
-        let shape = Shape { images: frames.len(), ..first.shape() };
-        let elements = shape.elements().ok_or_else(|| EngineError::Output { what: format!("a batch of {:?}", shape.dims()) })?;
-        let plane = shape.height * shape.width;
-        let mut values = vec![0.0; elements];
-        for (frame, target) in frames.iter().zip(values.chunks_exact_mut(3 * plane)) {
-            if frame.shape() != first.shape() {
-                return Err(EngineError::Output { what: "images of different shapes in one batch".to_owned() });
-            }
-            frame.write(target, plane, normalisation);
-        }
-        Ok(Array::new(shape, values)?)
-    }
-
-    /// Writes the three planes of one image.
-    fn write(&self, target: &mut [f32], plane: usize, normalisation: &Normalisation) {
-        let (columns, left, top) = (self.input.width as usize, self.left as usize, self.top as usize);
-        let bytes_per_row = self.content.size.width as usize * 3;
-        if bytes_per_row == 0 {
-            return;
-        }
-        // Planes are blue, green, red; bytes are red, green, blue.
-        for ((channel, table), offset) in target.chunks_exact_mut(plane).zip(&normalisation.tables).zip([2, 1, 0]) {
-            channel.fill(table.first().copied().unwrap_or(0.0));
-            let rows = channel.chunks_exact_mut(columns).skip(top);
-            for (row, bytes) in rows.zip(self.content.pixels.chunks_exact(bytes_per_row)) {
-                let pixels = bytes.iter().skip(offset).step_by(3);
-                for (value, byte) in row.iter_mut().skip(left).zip(pixels) {
-                    *value = table.get(usize::from(*byte)).copied().unwrap_or(0.0);
-                }
-            }
-        }
-    }
 }
 
 #[cfg(test)]
@@ -185,27 +127,6 @@ mod tests {
             prop_assert!(width - placement.content.width < 32 && height - placement.content.height < 32);
             prop_assert!(w.max(h) > 640 || placement.content == Size::new(w, h));
         }
-    }
-
-    #[test]
-    fn planes_are_blue_green_red_with_black_around() {
-        let content = RgbImage { size: Size::new(2, 1), pixels: vec![10, 20, 30, 40, 50, 60] };
-        let frame = Frame { content, left: 1, top: 1, input: Size::new(4, 2) };
-        let normalisation = Normalisation::new([1.0, 2.0, 3.0], [2.0, 2.0, 2.0]);
-        let batch = Frame::batch(&[&frame, &frame], &normalisation).unwrap();
-        assert_eq!(batch.shape(), Shape::new(2, 3, 2, 4));
-        let plane = |mean: f32, a: f32, b: f32| [0.0, 0.0, 0.0, 0.0, 0.0, a, b, 0.0].map(|byte| (byte - mean) / 2.0);
-        let one = [plane(1.0, 30.0, 60.0), plane(2.0, 20.0, 50.0), plane(3.0, 10.0, 40.0)].concat();
-        assert_eq!(batch.values(), [one.clone(), one].concat());
-    }
-
-    #[test]
-    fn frames_of_different_shapes_are_no_batch() {
-        let frame =
-            |edge| Frame { content: RgbImage { size: Size::new(1, 1), pixels: vec![0; 3] }, left: 0, top: 0, input: Size::new(edge, edge) };
-        let normalisation = Normalisation::new([0.0; 3], [1.0; 3]);
-        assert!(Frame::batch(&[&frame(4), &frame(8)], &normalisation).is_err());
-        assert!(Frame::batch(&[], &normalisation).is_err());
     }
 
     #[test]

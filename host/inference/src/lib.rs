@@ -7,6 +7,7 @@
 //! A network is written once, as a [`graph::Graph`] with [`graph::weights::Weights`]; an [`engine::Engine`] computes it. burn is
 //! the engine here; another one implements the trait and changes no network.
 
+pub mod batch;
 pub mod config;
 pub mod device;
 pub mod engine;

@@ -8,9 +8,10 @@ use breakwater_core::{Detection, DetectionKind, Digest, Size};
 use serde::Serialize;
 
 use crate::array::Outputs;
+use crate::batch::Normalisation;
 use crate::engine::EngineError;
 use crate::error::InferenceError;
-use crate::frame::{Normalisation, Placement};
+use crate::frame::Placement;
 use crate::graph::Graph;
 use crate::graph::shape::Shape;
 use crate::graph::weights::{Network, Weights};
@@ -149,8 +150,8 @@ impl Model {
     #[must_use]
     pub fn normalisation(self) -> Normalisation {
         match self {
-            Self::YuNet => Normalisation::new([0.0; 3], [1.0; 3]),
-            Self::NanoDet => Normalisation::new(nanodet::MEAN, nanodet::DEVIATION),
+            Self::YuNet => Normalisation::bgr([0.0; 3], [1.0; 3]),
+            Self::NanoDet => Normalisation::bgr(nanodet::MEAN, nanodet::DEVIATION),
         }
     }
 

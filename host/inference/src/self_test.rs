@@ -3,6 +3,7 @@
 use breakwater_core::{Bounds, Detection, Size};
 use breakwater_vision::RgbImage;
 
+use crate::batch::Batch;
 use crate::engine::Engine;
 use crate::frame::Frame;
 use crate::graph::weights::Network;
@@ -46,8 +47,8 @@ pub(crate) fn check(detections: &[Detection]) -> Result<(), String> {
 /// What the engine did instead.
 pub(crate) fn check_engine(engine: &dyn Engine, yunet: &Network) -> Result<(), String> {
     let attempt = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        let batch = Frame::batch(&[&frame()], &Model::YuNet.normalisation())?;
-        let outputs = engine.prepare(yunet)?.run(batch)?;
+        let (frame, normalisation) = (frame(), Model::YuNet.normalisation());
+        let outputs = engine.prepare(yunet)?.run(Batch::Frames { frames: &[&frame], normalisation: &normalisation })?;
         Model::YuNet.decode(&outputs, 0)
     }));
     match attempt {

@@ -13,9 +13,10 @@ use breakwater_core::{Deadline, Failure};
 use tokio::sync::{oneshot, watch};
 
 use crate::array::Outputs;
+use crate::batch::Normalisation;
 use crate::device::Devices;
 use crate::error;
-use crate::frame::{Frame, Normalisation};
+use crate::frame::Frame;
 use crate::graph::weights::Network;
 use crate::statistics::{Counters, ModelStatistics, add};
 use queue::{Item, Queue};

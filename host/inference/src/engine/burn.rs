@@ -6,17 +6,18 @@ use std::sync::Arc;
 
 use burn::tensor::activation::{leaky_relu, relu, sigmoid};
 use burn::tensor::module::{conv2d, interpolate, max_pool2d};
-use burn::tensor::ops::{ConvOptions, InterpolateMode, InterpolateOptions, MaxPoolOptions};
+use burn::tensor::ops::{ConvOptions, InterpolateMode, InterpolateOptions, MaxPoolOptions, PadMode};
 use burn::tensor::{Device, Tensor, TensorData, Transaction};
 
 use rayon::ThreadPool;
 
 use self::bilinear::Bilinear;
 use crate::array::{Array, Outputs};
+use crate::batch::Batch;
 use crate::engine::{DeviceKind, Engine, EngineError, Session};
 use crate::graph::shape::Shape;
 use crate::graph::weights::{Network, WeightTensor};
-use crate::graph::{Activation, Node, Op};
+use crate::graph::{Activation, Node, Op, Padding};
 
 /// burn on one device.
 #[derive(Debug, Clone)]
@@ -67,9 +68,9 @@ impl Engine for BurnEngine {
             };
             let weight = Tensor::<4>::from_data(data(tensor("weight")?), &self.device);
             let bias = Tensor::<1>::from_data(data(tensor("bias")?), &self.device);
-            let (stride, padding) = ([conv.stride; 2], [conv.padding.top, conv.padding.left]);
-            let options = ConvOptions::new(stride, padding, [1, 1], conv.groups);
-            convolutions.push(Convolution { weight, bias, options });
+            let (padding, border) = borders(conv.padding);
+            let options = ConvOptions::new([conv.stride; 2], padding, [1, 1], conv.groups);
+            convolutions.push(Convolution { weight, bias, options, border });
         }
         let bilinear = match self.kind {
             DeviceKind::Cpu => Bilinear::Native,
@@ -93,6 +94,20 @@ struct Convolution {
     weight: Tensor<4>,
     bias: Tensor<1>,
     options: ConvOptions<2>,
+    /// Zeros put around the input before, where the options cannot say it.
+    border: Option<Border>,
+}
+
+/// Before and after the rows, before and after the columns.
+type Border = [(usize, usize); 2];
+
+/// burn's convolutions pad as much before as after: that is the first; any other padding is the second.
+fn borders(padding: Padding) -> ([usize; 2], Option<Border>) {
+    let Padding { top, left, bottom, right } = padding;
+    if (top, left) == (bottom, right) {
+        return ([top, left], None);
+    }
+    ([0, 0], Some([(top, bottom), (left, right)]))
 }
 
 struct BurnSession {
@@ -105,7 +120,8 @@ struct BurnSession {
 }
 
 impl Session for BurnSession {
-    fn run(&mut self, batch: Array) -> Result<Outputs, EngineError> {
+    fn run(&mut self, batch: Batch<'_>) -> Result<Outputs, EngineError> {
+        let batch = batch.into_array()?;
         match self.threads.clone() {
             Some(threads) => threads.install(|| self.compute(batch)),
             None => self.compute(batch),
@@ -128,6 +144,10 @@ impl BurnSession {
                 Op::Conv(conv) => {
                     let layer = convolutions.next().ok_or_else(|| missing("a convolution"))?;
                     let x = inputs.into_iter().next().ok_or_else(|| missing("an input"))?;
+                    let x = match layer.border {
+                        Some(border) => x.pad(border, PadMode::Constant(0.0)),
+                        None => x,
+                    };
                     let y = conv2d(x, layer.weight.clone(), Some(layer.bias.clone()), layer.options.clone());
                     activate(y, conv.activation)
                 }

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::array::Outputs;
+use crate::batch::{Batch, Normalisation};
 use crate::device::Devices;
 use crate::engine::{EngineError, Session};
-use crate::frame::{Frame, Normalisation};
+use crate::frame::Frame;
 use crate::graph::weights::Network;
 use crate::statistics::{Counters, add};
 
@@ -44,9 +45,8 @@ impl Runner {
             let start = Instant::now();
             let attempt = catch_unwind(AssertUnwindSafe(|| -> Result<_, EngineError> {
                 let mut session = session.map_or_else(|| engine.prepare(&self.network), Ok)?;
-                let batch = Frame::batch(frames, &self.normalisation)?;
-                let images = batch.shape().images;
-                let result = session.run(batch).and_then(|outputs| complete(outputs, images));
+                let batch = Batch::Frames { frames, normalisation: &self.normalisation };
+                let result = session.run(batch).and_then(|outputs| complete(outputs, frames.len()));
                 Ok((session, result))
             }));
             add(&self.counters.busy_micros, u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX));

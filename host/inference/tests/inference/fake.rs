@@ -3,6 +3,7 @@
 use std::sync::{Arc, Condvar, Mutex};
 
 use breakwater_inference::array::{Array, Outputs};
+use breakwater_inference::batch::Batch;
 use breakwater_inference::engine::{DeviceKind, Engine, EngineError, Session};
 use breakwater_inference::graph::weights::Network;
 use breakwater_inference::{Engines, Inference, InferenceConfig};
@@ -101,7 +102,8 @@ struct FakeSession {
 }
 
 impl Session for FakeSession {
-    fn run(&mut self, batch: Array) -> Result<Outputs, EngineError> {
+    fn run(&mut self, batch: Batch<'_>) -> Result<Outputs, EngineError> {
+        let batch = batch.into_array()?;
         let shape = batch.shape();
         {
             let mut state = self.shared.state.lock().unwrap();

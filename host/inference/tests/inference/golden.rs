@@ -42,7 +42,7 @@ pub(crate) fn largest_difference(engine: &dyn Engine, model: Model, images: usiz
     let bytes = std::fs::read(path).unwrap();
     let golden = SafeTensors::deserialize(&bytes).unwrap();
     let mut session = engine.prepare(&model.load(None).unwrap()).unwrap();
-    let outputs = session.run(batch(model, &golden, images)).unwrap();
+    let outputs = session.run(batch(model, &golden, images).into()).unwrap();
     let mut compared = 0;
     let mut largest = 0f32;
     for (name, array) in outputs.iter() {
@@ -87,7 +87,7 @@ fn nanodet_on_the_cpu_equals_the_reference_alone_and_in_a_batch() {
 fn a_session_goes_on_after_an_input_that_its_network_does_not_take() {
     let engine: Arc<dyn Engine> = Arc::new(BurnEngine::cpu(None));
     let mut session = engine.prepare(&Model::YuNet.load(None).unwrap()).unwrap();
-    let zeros = |shape: Shape| Array::new(shape, vec![0.0; shape.elements().unwrap()]).unwrap();
+    let zeros = |shape: Shape| Array::new(shape, vec![0.0; shape.elements().unwrap()]).unwrap().into();
     // 40 is no multiple of 32: the neck's additions do not fit.
     assert!(session.run(zeros(Shape::new(1, 3, 40, 40))).is_err());
     assert!(session.run(zeros(Shape::new(1, 4, 64, 64))).is_err());

@@ -25,7 +25,7 @@ fn conv(out_channels: usize, kernel: usize, stride: usize, groups: usize, activa
     Conv { name: "c".into(), out_channels, kernel, stride, padding: Padding::all(kernel / 2), groups, activation }
 }
 
-const LAYERS: [Layer; 12] = [
+const LAYERS: [Layer; 16] = [
     ("pointwise convolution", 16, |b, x| b.conv(x, conv(32, 1, 1, 1, Activation::Identity))),
     ("depthwise convolution", 16, |b, x| b.conv(x, conv(16, 3, 1, 16, Activation::Relu))),
     ("dense convolution", 16, |b, x| b.conv(x, conv(8, 3, 1, 1, Activation::Identity))),
@@ -42,7 +42,14 @@ const LAYERS: [Layer; 12] = [
         let sum = b.add(part, part);
         b.concat(&[x, sum])
     }),
+    ("uneven padding, 3x3", 16, |b, x| b.conv(x, Conv { padding: Padding::before_after(0, 1), ..conv(16, 3, 2, 16, Activation::Identity) })),
+    ("uneven padding, 5x5", 4, |b, x| b.conv(x, Conv { padding: UNEVEN, ..conv(4, 5, 2, 4, Activation::Identity) })),
+    ("relu6", 16, |b, x| b.conv(x, conv(8, 5, 1, 1, Activation::Relu6))),
+    ("global average", 4, |b, x| b.global_average_pool(x)),
 ];
+
+/// Different on every side.
+const UNEVEN: Padding = Padding { top: 1, left: 0, bottom: 2, right: 3 };
 
 fn run(engine: &dyn Engine, (name, channels, layer): &Layer) -> Vec<f32> {
     let (mut builder, x) = GraphBuilder::new(name, *channels);
@@ -62,7 +69,7 @@ fn run(engine: &dyn Engine, (name, channels, layer): &Layer) -> Vec<f32> {
     let weights = Weights::read(&safetensors::serialize(views, None).unwrap()).unwrap();
     let network = Network::new(graph, weights, shape).unwrap();
     let input = Array::new(shape, numbers(shape.elements().unwrap(), 3)).unwrap();
-    let outputs = engine.prepare(&network).unwrap().run(input).unwrap();
+    let outputs = engine.prepare(&network).unwrap().run(input.into()).unwrap();
     outputs.get("y").unwrap().values().to_vec()
 }
 
@@ -100,5 +107,38 @@ fn pooling_and_resizing_on_the_cpu_equal_their_definitions() {
         // Padding never wins, even where every value is negative.
         let corner = [at(channel, 0, 0), at(channel, 0, 1), at(channel, 1, 0), at(channel, 1, 1)];
         assert_eq!(value(&pooled, [7, 9], channel, 0, 0), corner.into_iter().fold(f32::NEG_INFINITY, f32::max));
+    }
+}
+
+#[test]
+fn uneven_padding_on_the_cpu_is_zeros_on_each_side_as_given() {
+    let found = run(&BurnEngine::cpu(None), &LAYERS[13]);
+    let (input, weight, bias) = (numbers(2 * 4 * 14 * 18, 3), numbers(4 * 25, 7), numbers(4, 7));
+    // (14 + 1 + 2 - 5) / 2 + 1 rows, (18 + 0 + 3 - 5) / 2 + 1 columns.
+    let (rows, columns) = (7, 9);
+    assert_eq!(found.len(), 2 * 4 * rows * columns);
+    for (index, value) in found.iter().enumerate() {
+        let (plane, row, column) = (index / (rows * columns), index / columns % rows, index % columns);
+        let mut expected = bias[plane % 4];
+        for (tap, weight) in weight[plane % 4 * 25..][..25].iter().enumerate() {
+            let (y, x) = ((2 * row + tap / 5).checked_sub(UNEVEN.top), 2 * column + tap % 5);
+            expected += y.filter(|y| *y < 14 && x < 18).map_or(0.0, |y| input[(plane * 14 + y) * 18 + x]) * weight;
+        }
+        assert!((value - expected).abs() < 1e-5, "{plane} {row} {column}: {value} for {expected}");
+    }
+}
+
+#[test]
+fn relu6_and_the_global_average_on_the_cpu_equal_their_definitions() {
+    let cpu = BurnEngine::cpu(None);
+    let clipped = run(&cpu, &LAYERS[14]);
+    assert!(clipped.iter().all(|value| (0.0..=6.0).contains(value)));
+    let share = |wanted: fn(f32) -> bool| clipped.iter().filter(|value| wanted(**value)).count() * 10 / clipped.len();
+    assert!(share(|value| value == 0.0) > 2 && share(|value| value == 6.0) > 0 && share(|value| value > 0.0 && value < 6.0) > 1);
+
+    let (averages, input) = (run(&cpu, &LAYERS[15]), numbers(2 * 4 * 14 * 18, 3));
+    assert_eq!(averages.len(), 2 * 4);
+    for (average, plane) in averages.iter().zip(input.chunks_exact(14 * 18)) {
+        assert!((average - plane.iter().sum::<f32>() / (14.0 * 18.0)).abs() < 1e-6);
     }
 }
