@@ -162,6 +162,16 @@ impl Image {
         scaled.map_or_else(|| RgbImage { size: Size::new(0, 0), pixels: Vec::new() }, |raster| raster.to_rgb())
     }
 
+    /// What [`Image::resized_rgb`] would show of the picture at size `to` inside `area`, without making the rest: the cost is that of
+    /// `area`, however large `to` is. An area that is empty or not inside `to` gives an empty picture.
+    #[must_use]
+    pub fn resized_part_rgb(&self, to: Size, area: Rect) -> RgbImage {
+        let inside = area.lies_inside(to);
+        let window = Window::scaled(area, to, self.raster.size());
+        let scaled = if inside { resize(&self.raster, window, area.size(), Filter::Smooth) } else { None };
+        scaled.map_or_else(|| RgbImage { size: Size::new(0, 0), pixels: Vec::new() }, |raster| raster.to_rgb())
+    }
+
     pub(crate) fn header(&self) -> &Header {
         &self.header
     }

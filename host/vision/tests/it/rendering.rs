@@ -148,3 +148,33 @@ fn what_cannot_be_written_is_refused() {
     let error = render(&image, whole, &options(Format::Png, None), &late).unwrap_err();
     assert!(matches!(error, VisionError::DecodeTimeout { .. }), "{error}");
 }
+
+#[test]
+fn a_part_of_a_scaled_picture_is_what_the_whole_would_show_there() {
+    let image = decode(&inputs::png(SIZE), Detail::Full);
+    for (to, area) in [(Size::new(341, 256), Rect::new(58, 16, 224, 224)), (Size::new(1000, 750), Rect::new(700, 20, 300, 70))] {
+        let (whole, part) = (image.resized_rgb(to), image.resized_part_rgb(to, area));
+        assert_eq!(part.size, area.size());
+        let (row, start) = (to.width as usize * 3, area.x as usize * 3);
+        let rows = whole.pixels.chunks_exact(row).skip(area.y as usize);
+        for (whole, part) in rows.zip(part.pixels.chunks_exact(area.width as usize * 3)) {
+            for (whole, part) in whole[start..].iter().zip(part) {
+                assert!(whole.abs_diff(*part) <= 1, "{whole} {part}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_part_costs_what_it_shows_and_one_outside_is_empty() {
+    // All of it would have 655 million pixels.
+    let line = decode(&inputs::png(Size::new(10_000, 1)), Detail::Full);
+    let part = line.resized_part_rgb(Size::new(2_560_000, 256), Rect::new(1_279_888, 16, 224, 224));
+    assert_eq!((part.size, part.pixels.len()), (Size::new(224, 224), 224 * 224 * 3));
+    let dot = decode(&inputs::png(Size::new(1, 1)), Detail::Full);
+    let part = dot.resized_part_rgb(Size::new(256, 256), Rect::new(16, 16, 224, 224));
+    assert!(part.pixels.chunks_exact(3).all(|pixel| pixel == dot.raster().pixels()[..3].to_vec()) && !part.pixels.is_empty());
+    for area in [Rect::new(33, 0, 224, 224), Rect::new(0, 0, 0, 5)] {
+        assert!(dot.resized_part_rgb(Size::new(256, 256), area).pixels.is_empty());
+    }
+}
