@@ -83,7 +83,7 @@ fn codes_in_table(text: &str) -> BTreeSet<String> {
 
 /// String literals that look like codes of the areas there are, outside of tests.
 fn codes_in_source(folder: &Path) -> BTreeSet<String> {
-    const AREAS: [&str; 25] = [
+    const AREAS: [&str; 26] = [
         "blob",
         "breaker",
         "bulkhead",
@@ -94,6 +94,7 @@ fn codes_in_source(folder: &Path) -> BTreeSet<String> {
         "detect",
         "detections",
         "detector",
+        "embedder",
         "endpoint",
         "fallback",
         "flag",

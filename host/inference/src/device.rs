@@ -33,7 +33,11 @@ pub struct Engines {
 /// Which engine is in use, shared by all workers.
 pub(crate) struct Devices {
     state: Mutex<State>,
+    /// Called after a move.
+    watchers: Mutex<Vec<Watcher>>,
 }
+
+type Watcher = Box<dyn Fn() + Send + Sync>;
 
 struct State {
     engine: Arc<dyn Engine>,
@@ -48,7 +52,19 @@ impl Devices {
         let Engines { preferred, fallback, reason } = engines;
         let report = report(preferred.as_ref(), reason);
         tracing::info!(kind = %report.kind, device = report.name, reason = report.reason, "inference device chosen");
-        Self { state: Mutex::new(State { engine: preferred, fallback, report, generation: 0 }) }
+        Self { state: Mutex::new(State { engine: preferred, fallback, report, generation: 0 }), watchers: Mutex::default() }
+    }
+
+    /// Has `watcher` called after every move to another engine.
+    pub(crate) fn on_move(&self, watcher: impl Fn() + Send + Sync + 'static) {
+        self.watchers.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(watcher));
+    }
+
+    /// The most runs side by side that any of the engines would want.
+    pub(crate) fn most_at_once(&self) -> usize {
+        let state = self.state();
+        let engines = std::iter::once(&state.engine).chain(&state.fallback);
+        engines.map(|engine| engine.concurrency()).max().unwrap_or(1).max(1)
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -84,6 +100,9 @@ impl Devices {
         tracing::error!(lost, why, device = state.report.name, "inference device lost; moved to the CPU");
         state.engine = engine;
         state.generation += 1;
+        drop(state);
+        // Without the lock: a watcher may ask which engine is in use.
+        self.watchers.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(|watcher| watcher());
         true
     }
 }

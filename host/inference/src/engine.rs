@@ -42,6 +42,11 @@ pub trait Engine: Send + Sync + 'static {
     /// would only wait for the last.
     fn preferred_batch(&self) -> usize;
 
+    /// The most runs that the device should work on side by side, each in a session of its own.
+    fn concurrency(&self) -> usize {
+        1
+    }
+
     /// Brings a network onto the device. The session is used by one thread at a time.
     ///
     /// # Errors
@@ -54,7 +59,7 @@ pub trait Session: Send {
     /// Computes every output of the graph for a batch; outputs come in the graph's order, images in the batch's.
     ///
     /// # Errors
-    /// [`EngineError::Input`] when the graph does not take such a batch, anything else when the device failed.
+    /// [`EngineError::Input`] and [`EngineError::Refused`] when the graph does not take such a batch, anything else when the device failed.
     fn run(&mut self, batch: Batch<'_>) -> Result<Outputs, EngineError>;
 }
 
@@ -64,6 +69,12 @@ pub enum EngineError {
     /// The graph does not take this input. Another device would not either.
     #[error("the network does not take this input")]
     Input(#[from] GraphError),
+    /// The network does not take these numbers or pictures. Another device would not either.
+    #[error("the network does not take these values: {what}")]
+    Refused {
+        /// Which, and why.
+        what: String,
+    },
     /// An array does not have the shape it should have.
     #[error("an array does not fit: {what}")]
     Output {

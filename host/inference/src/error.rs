@@ -1,4 +1,4 @@
-//! Why detectors could not be started, and the failures of their calls.
+//! Why models could not be started, and the failures of their calls.
 
 use std::path::PathBuf;
 
@@ -7,6 +7,7 @@ use breakwater_core::{Failure, FailureKind};
 use crate::config::InvalidConfig;
 use crate::engine::EngineError;
 use crate::graph::weights::WeightsError;
+use crate::model::Model;
 
 /// A start that failed.
 #[derive(Debug, thiserror::Error)]
@@ -66,30 +67,38 @@ impl From<InferenceError> for Failure {
     }
 }
 
-/// The detectors are not running, or no longer.
+/// What a model is, which its failures say.
+fn is_detector(model: &str) -> bool {
+    Model::ALL.into_iter().any(|known| known.name() == model && known.dimension().is_none())
+}
+
+/// The models are not running, or no longer.
 pub(crate) fn unavailable(model: &'static str) -> Failure {
-    Failure::new(FailureKind::Unavailable, "detector.unavailable", "the detector is shutting down").from_origin(origin(model))
+    let code = if is_detector(model) { "detector.unavailable" } else { "embedder.unavailable" };
+    Failure::new(FailureKind::Unavailable, code, "the model is shutting down").from_origin(origin(model))
 }
 
 /// More calls than the queue holds.
 pub(crate) fn overloaded(model: &'static str) -> Failure {
-    let failure = Failure::limit("detector.overloaded", "the detector has more calls waiting than it accepts; try again shortly");
+    let code = if is_detector(model) { "detector.overloaded" } else { "embedder.overloaded" };
+    let failure = Failure::limit(code, "the model has more calls waiting than it accepts; try again shortly");
     failure.retry_after(std::time::Duration::from_millis(250)).from_origin(origin(model))
 }
 
 /// A run that failed on every device.
 pub(crate) fn failed(model: &'static str, cause: EngineError) -> Failure {
-    let mut failure = Failure::new(FailureKind::Other, "detector.failed", "the detector failed on this image");
+    let code = if is_detector(model) { "detector.failed" } else { "embedder.failed" };
+    let mut failure = Failure::new(FailureKind::Other, code, "the model failed on this image");
     failure.retryable = matches!(cause, EngineError::Device { .. });
     failure.from_origin(origin(model)).caused_by(cause)
 }
 
 /// The deadline passed before the run began.
 pub(crate) fn expired(model: &'static str) -> Failure {
-    Failure::new(FailureKind::Timeout, "call.deadline", "the deadline passed while the image waited for the detector")
+    Failure::new(FailureKind::Timeout, "call.deadline", "the deadline passed while the image waited for the model")
         .from_origin(origin(model))
 }
 
 fn origin(model: &'static str) -> String {
-    format!("detector:{model}")
+    format!("{}:{model}", if is_detector(model) { "detector" } else { "embedder" })
 }

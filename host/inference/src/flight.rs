@@ -83,7 +83,7 @@ where
                 Joined::Started
             }
         };
-        let result = deadline.bound("detection", waiter.wait()).await;
+        let result = deadline.bound("inference", waiter.wait()).await;
         (joined, result.and_then(|result| result))
     }
 

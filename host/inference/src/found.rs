@@ -1,4 +1,4 @@
-//! Detections that are remembered by the content of the image.
+//! What models found, remembered by the content of the image.
 
 use std::sync::Arc;
 
@@ -6,26 +6,41 @@ use breakwater_core::{Detection, DetectionKind, Point};
 use breakwater_vision::ContentDigest;
 use moka::sync::Cache;
 
+use crate::embedding::Embedding;
 use crate::model::Model;
 
 /// Which image, looked at by which model.
 pub(crate) type Key = (ContentDigest, Model);
 
-/// Everything one inference found, by kind. Cheap to clone.
+/// Everything one inference found. Cheap to clone.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Found(Arc<[(DetectionKind, Arc<[Detection]>)]>);
+pub(crate) enum Found {
+    /// By kind.
+    Detections(Arc<[(DetectionKind, Arc<[Detection]>)]>),
+    /// The features of the whole image.
+    Embedding(Arc<Embedding>),
+}
 
 impl Found {
     /// Sorts what a model found by kind; within a kind the order stays.
     pub(crate) fn by_kind(model: Model, detections: Vec<Detection>) -> Self {
         let of = |kind: DetectionKind| detections.iter().filter(|detection| detection.kind == kind).cloned().collect::<Arc<[_]>>();
-        Self(model.kinds().iter().map(|kind| (*kind, of(*kind))).collect())
+        Self::Detections(model.kinds().iter().map(|kind| (*kind, of(*kind))).collect())
     }
 
     /// What was found of a kind.
     pub(crate) fn of(&self, kind: DetectionKind) -> Arc<[Detection]> {
-        let found = self.0.iter().find(|(known, _)| *known == kind);
+        let Self::Detections(by_kind) = self else { return Arc::from([]) };
+        let found = by_kind.iter().find(|(known, _)| *known == kind);
         found.map_or_else(|| Arc::from([]), |(_, detections)| Arc::clone(detections))
+    }
+
+    /// The features, if the model gives them.
+    pub(crate) fn embedding(&self) -> Option<Arc<Embedding>> {
+        match self {
+            Self::Embedding(embedding) => Some(Arc::clone(embedding)),
+            Self::Detections(_) => None,
+        }
     }
 
     /// Bytes it takes in memory, with the cache's own share.
@@ -33,14 +48,18 @@ impl Found {
         const ENTRY: usize = 256;
         let detection =
             |detection: &Detection| size_of::<Detection>() + detection.label.len() + detection.landmarks.len() * size_of::<Point>();
-        ENTRY + self.0.iter().flat_map(|(_, detections)| detections.iter()).map(detection).sum::<usize>()
+        ENTRY
+            + match self {
+                Self::Detections(by_kind) => by_kind.iter().flat_map(|(_, detections)| detections.iter()).map(detection).sum::<usize>(),
+                Self::Embedding(embedding) => size_of::<Embedding>() + size_of_val(embedding.values()),
+            }
     }
 }
 
-/// Remembered detections, bounded in bytes; the least recently and least often used go first.
-pub(crate) struct DetectionCache(Cache<Key, Found>);
+/// What is remembered, bounded in bytes; the least recently and least often used go first.
+pub(crate) struct FoundCache(Cache<Key, Found>);
 
-impl DetectionCache {
+impl FoundCache {
     pub(crate) fn new(bytes: u64) -> Self {
         let weigh = |_: &Key, found: &Found| u32::try_from(found.bytes()).unwrap_or(u32::MAX);
         Self(Cache::builder().max_capacity(bytes).weigher(weigh).build())

@@ -1,8 +1,9 @@
-//! Detectors: devices, models, networks, batching and memory of what was found.
+//! Detectors and features of images: devices, models, networks, batching and memory of what was found.
 //!
-//! A call of [`Inference::detect`] takes this path: the cache; the flight that others may have started for the same image
+//! A call of [`Inference::detect`] or [`Inference::embed`] takes this path: the cache; the flight that others may have started for the same image
 //! (`flight`); a place in the model's bounded queue (`worker`); scaling on the pool (`pool`, [`frame`]); a batch on the device
-//! in use ([`device`], [`engine`]); decoding and suppression on the pool ([`yunet`], [`nanodet`], [`suppression`]).
+//! in use ([`device`], [`engine`]); decoding and suppression on the pool ([`yunet`], [`nanodet`], [`suppression`]), or features
+//! made comparable ([`embedding`]).
 //!
 //! A network is written once, as a [`graph::Graph`] with [`graph::weights::Weights`]; an [`engine::Engine`] computes it. burn is
 //! the engine here; another one implements the trait and changes no network.
@@ -10,6 +11,8 @@
 pub mod batch;
 pub mod config;
 pub mod device;
+pub mod efficientnet_lite0;
+pub mod embedding;
 pub mod engine;
 pub mod error;
 mod flight;
@@ -29,6 +32,7 @@ pub use breakwater_convnet::{array, graph};
 
 pub use config::{DevicePreference, InferenceConfig};
 pub use device::{DeviceReport, Engines};
+pub use embedding::Embedding;
 pub use engine::DeviceKind;
 pub use error::InferenceError;
 pub use model::ModelInfo;

@@ -1,38 +1,46 @@
-//! The detectors there are: their networks, weights, and how images go in and detections come out.
+//! The models there are: their networks, weights, and how images go in and results come out.
 
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 
-use breakwater_core::{Detection, DetectionKind, Digest, Size};
+use breakwater_core::{DetectionKind, Digest, Size};
+use breakwater_vision::Image;
 use serde::Serialize;
 
 use crate::array::Outputs;
 use crate::batch::Normalisation;
+use crate::embedding::Embedding;
 use crate::engine::EngineError;
 use crate::error::InferenceError;
-use crate::frame::Placement;
+use crate::found::Found;
+use crate::frame::{Frame, Placement};
 use crate::graph::Graph;
 use crate::graph::shape::Shape;
 use crate::graph::weights::{Network, Weights};
-use crate::{nanodet, yunet};
+use crate::{efficientnet_lite0, nanodet, yunet};
 
-/// A detector.
+/// A model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Model {
-    /// Faces.
+    /// Detects faces.
     YuNet,
-    /// People and objects.
+    /// Detects people and objects.
     NanoDet,
+    /// Gives the features of a whole image.
+    EfficientNetLite0,
 }
 
-/// A detector as its users see it.
+/// A model as its users see it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ModelInfo {
     /// Such as `yunet`.
     pub name: &'static str,
-    /// What it finds.
+    /// What it finds; nothing if it is no detector.
     pub kinds: &'static [DetectionKind],
+    /// How many features it gives of an image; none if it is a detector.
+    pub dimension: Option<usize>,
     /// The input it takes, for people.
     pub input: &'static str,
     /// SHA-256 of its weights file.
@@ -43,12 +51,17 @@ pub struct ModelInfo {
     pub licence: &'static str,
 }
 
+/// Faces less confident than this are never reported.
+const FACE_FLOOR: f32 = 0.5;
+/// People and objects less confident than this are never reported.
+const THING_FLOOR: f32 = 0.3;
+
 /// The largest weights file that is read, in bytes. The largest built in has 7.6 MB.
 pub const MAX_WEIGHTS_BYTES: u64 = 64 << 20;
 
 impl Model {
-    /// Every detector.
-    pub const ALL: [Self; 2] = [Self::YuNet, Self::NanoDet];
+    /// Every model.
+    pub const ALL: [Self; 3] = [Self::YuNet, Self::NanoDet, Self::EfficientNetLite0];
 
     /// The detector that finds a kind.
     #[must_use]
@@ -65,24 +78,26 @@ impl Model {
         match self {
             Self::YuNet => "yunet",
             Self::NanoDet => "nanodet",
+            Self::EfficientNetLite0 => "efficientnet-lite0",
         }
     }
 
-    /// What it finds.
+    /// What it finds; nothing if it is no detector.
     #[must_use]
     pub const fn kinds(self) -> &'static [DetectionKind] {
         match self {
             Self::YuNet => &[DetectionKind::Face],
             Self::NanoDet => &[DetectionKind::Person, DetectionKind::Object],
+            Self::EfficientNetLite0 => &[],
         }
     }
 
-    /// Detections less confident than this are never reported.
+    /// How many features it gives of an image; none if it is a detector.
     #[must_use]
-    pub const fn floor(self) -> f32 {
+    pub const fn dimension(self) -> Option<usize> {
         match self {
-            Self::YuNet => 0.5,
-            Self::NanoDet => 0.3,
+            Self::YuNet | Self::NanoDet => None,
+            Self::EfficientNetLite0 => Some(efficientnet_lite0::FEATURES),
         }
     }
 
@@ -92,6 +107,7 @@ impl Model {
         match self {
             Self::YuNet => "yunet_n.safetensors",
             Self::NanoDet => "nanodet_g_416.f16.safetensors",
+            Self::EfficientNetLite0 => "effnet_lite0.backbone.f16.safetensors",
         }
     }
 
@@ -99,6 +115,7 @@ impl Model {
         match self {
             Self::YuNet => include_bytes!("../../../models/yunet_n.safetensors"),
             Self::NanoDet => include_bytes!("../../../models/nanodet_g_416.f16.safetensors"),
+            Self::EfficientNetLite0 => include_bytes!("../../../models/effnet_lite0.backbone.f16.safetensors"),
         }
     }
 
@@ -108,6 +125,7 @@ impl Model {
         match self {
             Self::YuNet => yunet::graph(),
             Self::NanoDet => nanodet::graph(),
+            Self::EfficientNetLite0 => efficientnet_lite0::graph(),
         }
     }
 
@@ -126,24 +144,41 @@ impl Model {
         network.map_err(|source| InferenceError::Weights { model: self.name(), source })
     }
 
-    /// The detector with these weights, for people.
+    /// The model with these weights, for people.
     #[must_use]
     pub fn info(self, network: &Network) -> ModelInfo {
         let (input, licence) = match self {
             Self::YuNet => ("BGR, long side at most 640, multiples of 32", "BSD-3-Clause"),
             Self::NanoDet => ("BGR, 416x416 letterboxed", "Apache-2.0"),
+            Self::EfficientNetLite0 => ("RGB, short side 256, 224x224 of its centre", "Apache-2.0"),
         };
+        let (name, kinds, dimension) = (self.name(), self.kinds(), self.dimension());
         let weights = network.weights();
-        ModelInfo { name: self.name(), kinds: self.kinds(), input, weights: weights.digest(), parameters: weights.parameters(), licence }
+        ModelInfo { name, kinds, dimension, input, weights: weights.digest(), parameters: weights.parameters(), licence }
     }
 
-    /// Where an image goes in the network's input.
+    /// Where that which the network sees of an image goes in its input.
     #[must_use]
     pub fn place(self, image: Size) -> Placement {
         match self {
             Self::YuNet => Placement::at_own_size(image, yunet::MAX_EDGE, yunet::STRIDE),
             Self::NanoDet => Placement::letterbox(image, nanodet::EDGE),
+            Self::EfficientNetLite0 => {
+                let input = efficientnet_lite0::INPUT;
+                Placement { content: input, left: 0, top: 0, input }
+            }
         }
+    }
+
+    /// The image as the network sees it.
+    #[must_use]
+    pub fn frame(self, image: &Image) -> Frame {
+        let Placement { content, left, top, input } = self.place(image.size());
+        let content = match self {
+            Self::YuNet | Self::NanoDet => image.resized_rgb(content),
+            Self::EfficientNetLite0 => efficientnet_lite0::centre(image),
+        };
+        Frame { content, left, top, input }
     }
 
     /// How its input is normalised.
@@ -152,18 +187,26 @@ impl Model {
         match self {
             Self::YuNet => Normalisation::bgr([0.0; 3], [1.0; 3]),
             Self::NanoDet => Normalisation::bgr(nanodet::MEAN, nanodet::DEVIATION),
+            Self::EfficientNetLite0 => Normalisation::rgb(efficientnet_lite0::MEAN, efficientnet_lite0::DEVIATION),
         }
     }
 
-    /// The detections of one image of a batch, in pixels of the network's input, most confident first.
+    /// What the outputs of a batch say about one image of it, in pixels of that image, whose size was `original`.
     ///
     /// # Errors
     /// When the outputs are not those of this network.
-    pub fn decode(self, outputs: &Outputs, image: usize) -> Result<Vec<Detection>, EngineError> {
-        match self {
-            Self::YuNet => yunet::decode::faces(outputs, image, self.floor()),
-            Self::NanoDet => nanodet::decode::things(outputs, image, self.floor()),
-        }
+    pub(crate) fn read(self, outputs: &Outputs, image: usize, original: Size) -> Result<Found, EngineError> {
+        let detections = match self {
+            Self::YuNet => yunet::decode::faces(outputs, image, FACE_FLOOR)?,
+            Self::NanoDet => nanodet::decode::things(outputs, image, THING_FLOOR)?,
+            Self::EfficientNetLite0 => {
+                let features = outputs.get(efficientnet_lite0::OUTPUT)?;
+                return Ok(Found::Embedding(Arc::new(Embedding::of(self.name(), features, image)?)));
+            }
+        };
+        let mapping = self.place(original).mapping(original);
+        let detections = detections.into_iter().filter_map(|detection| mapping.detection(detection)).collect();
+        Ok(Found::by_kind(self, detections))
     }
 }
 
@@ -185,7 +228,7 @@ mod tests {
 
     #[test]
     fn every_built_in_model_fits_its_network() {
-        for (model, parameters) in [(Model::YuNet, 54_608), (Model::NanoDet, 3_784_000)] {
+        for (model, parameters) in [(Model::YuNet, 54_608), (Model::NanoDet, 3_784_000), (Model::EfficientNetLite0, 3_345_000)] {
             let info = model.info(&model.load(None).unwrap());
             assert!(info.parameters.abs_diff(parameters) * 20 < parameters, "{} has {} parameters", info.name, info.parameters);
         }
@@ -203,6 +246,7 @@ mod tests {
                 assert!(Model::NanoDet.graph().output(&format!("{head}_{stride}")).is_ok());
             }
         }
+        assert!(Model::EfficientNetLite0.graph().output(efficientnet_lite0::OUTPUT).is_ok());
     }
 
     #[test]
@@ -212,7 +256,9 @@ mod tests {
         std::fs::write(folder.join(Model::YuNet.file()), Model::NanoDet.built_in()).unwrap();
         let error = Model::YuNet.load(Some(&folder)).unwrap_err();
         assert!(matches!(error, InferenceError::Weights { model: "yunet", source: WeightsError::Missing { .. } }), "{error:?}");
-        assert!(matches!(Model::NanoDet.load(Some(&folder)), Err(InferenceError::Read { .. })));
+        for missing in [Model::NanoDet, Model::EfficientNetLite0] {
+            assert!(matches!(missing.load(Some(&folder)), Err(InferenceError::Read { .. })));
+        }
         std::fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -1,16 +1,17 @@
 //! A face with a known answer, by which an engine proves that it computes correctly.
 
-use breakwater_core::{Bounds, Detection, Size};
+use breakwater_core::{Bounds, Detection, DetectionKind, Size};
 use breakwater_vision::RgbImage;
 
 use crate::batch::Batch;
 use crate::engine::Engine;
+use crate::found::Found;
 use crate::frame::Frame;
 use crate::graph::weights::Network;
 use crate::model::Model;
 
-/// Edge of the square picture.
-const EDGE: u32 = 128;
+/// Size of the picture.
+pub(crate) const SIZE: Size = Size::new(128, 128);
 
 /// Eileen Collins, NASA, public domain: RGB, 128x128, cut out of scikit-image's `astronaut`.
 const FACE: &[u8; 128 * 128 * 3] = include_bytes!("self_test/face.rgb");
@@ -22,21 +23,20 @@ const CONFIDENCE: f32 = 0.9358;
 
 /// The picture, ready for YuNet.
 pub(crate) fn frame() -> Frame {
-    let size = Size::new(EDGE, EDGE);
-    Frame { content: RgbImage { size, pixels: FACE.to_vec() }, left: 0, top: 0, input: size }
+    Frame { content: RgbImage { size: SIZE, pixels: FACE.to_vec() }, left: 0, top: 0, input: SIZE }
 }
 
-/// Whether these detections are the known answer.
+/// Whether the known answer was found.
 ///
 /// # Errors
 /// What was found instead.
-pub(crate) fn check(detections: &[Detection]) -> Result<(), String> {
-    match detections {
+pub(crate) fn check(found: &Found) -> Result<(), String> {
+    match &*found.of(DetectionKind::Face) {
         [face] if face.bounds.iou(&EXPECTED) > 0.95 && (face.confidence - CONFIDENCE).abs() < 0.01 => Ok(()),
         [] => Err("it does not find a known face".to_owned()),
-        [face, ..] => {
+        [face, others @ ..] => {
             let Detection { bounds, confidence, .. } = face;
-            Err(format!("it finds a known face at {bounds:?} with confidence {confidence}, {} in all", detections.len()))
+            Err(format!("it finds a known face at {bounds:?} with confidence {confidence}, {} in all", 1 + others.len()))
         }
     }
 }
@@ -49,10 +49,10 @@ pub(crate) fn check_engine(engine: &dyn Engine, yunet: &Network) -> Result<(), S
     let attempt = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         let (frame, normalisation) = (frame(), Model::YuNet.normalisation());
         let outputs = engine.prepare(yunet)?.run(Batch::Frames { frames: &[&frame], normalisation: &normalisation })?;
-        Model::YuNet.decode(&outputs, 0)
+        Model::YuNet.read(&outputs, 0, SIZE)
     }));
     match attempt {
-        Ok(Ok(detections)) => check(&detections),
+        Ok(Ok(found)) => check(&found),
         Ok(Err(error)) => Err(error.to_string()),
         Err(panic) => Err(format!("it panicked: {}", crate::worker::panic_message(panic.as_ref()))),
     }

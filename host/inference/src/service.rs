@@ -1,4 +1,4 @@
-//! The detectors as the rest of the host uses them.
+//! The models as the rest of the host uses them.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,12 +8,12 @@ use breakwater_vision::{ContentDigest, Image};
 
 use crate::config::InferenceConfig;
 use crate::device::{DeviceReport, Devices, Engines, choice};
+use crate::embedding::Embedding;
 use crate::engine::Engine;
 use crate::engine::burn::BurnEngine;
 use crate::error::{self, InferenceError};
 use crate::flight::{Flights, Joined};
-use crate::found::{DetectionCache, Found, Key};
-use crate::frame::Frame;
+use crate::found::{Found, FoundCache, Key};
 use crate::graph::weights::Network;
 use crate::model::{Model, ModelInfo};
 use crate::pool::{self, CpuPool};
@@ -21,11 +21,11 @@ use crate::self_test;
 use crate::statistics::{InferenceStatistics, add};
 use crate::worker::{Worker, WorkerConfig};
 
-/// Every detector, its device, and what was found before.
+/// Every model, its device, and what was found before.
 pub struct Inference {
     lanes: Vec<Arc<Lane>>,
     devices: Arc<Devices>,
-    cache: Arc<DetectionCache>,
+    cache: Arc<FoundCache>,
     flights: Flights<Key, Found>,
     pool: CpuPool,
     budget: Duration,
@@ -39,6 +39,9 @@ struct Lane {
 }
 
 impl Inference {
+    /// The model that gives features.
+    const EMBEDDER: Model = Model::EfficientNetLite0;
+
     /// Loads the models, chooses the device and starts a thread per model.
     ///
     /// A GPU is taken only if it finds a known face where it is; the first kernels are compiled by that.
@@ -69,7 +72,7 @@ impl Inference {
         Ok(Arc::new(Self {
             lanes,
             devices,
-            cache: Arc::new(DetectionCache::new(config.detection_cache_bytes)),
+            cache: Arc::new(FoundCache::new(config.detection_cache_bytes)),
             flights: Flights::new(),
             pool: CpuPool::new("inference-prepare", config.threads)?,
             budget: config.budget,
@@ -82,7 +85,7 @@ impl Inference {
         self.devices.report()
     }
 
-    /// Every detector.
+    /// Every model.
     #[must_use]
     pub fn models(&self) -> Vec<ModelInfo> {
         self.lanes.iter().map(|lane| lane.info.clone()).collect()
@@ -98,11 +101,26 @@ impl Inference {
     /// `detector.overloaded` when too many calls wait, `detector.failed` when no device can compute the image,
     /// `detector.unavailable` during shutdown, `call.deadline` when the deadline comes first. None is remembered.
     pub async fn detect(&self, image: &Arc<Image>, kind: DetectionKind, deadline: Deadline) -> Result<Arc<[Detection]>, Failure> {
-        let lane = self.lane(Model::of(kind))?;
+        self.find(image, Model::of(kind), deadline).await.map(|found| found.of(kind))
+    }
+
+    /// The features of the image, by which it can be compared with others. Remembered and shared as [`Self::detect`] does.
+    ///
+    /// # Errors
+    /// `embedder.overloaded` when too many calls wait, `embedder.failed` when no device can compute the image,
+    /// `embedder.unavailable` during shutdown, `call.deadline` when the deadline comes first. None is remembered.
+    pub async fn embed(&self, image: &Arc<Image>, deadline: Deadline) -> Result<Arc<Embedding>, Failure> {
+        let found = self.find(image, Self::EMBEDDER, deadline).await?;
+        found.embedding().ok_or_else(|| Failure::internal("the model for features gave none"))
+    }
+
+    /// Everything that one model finds in an image.
+    async fn find(&self, image: &Arc<Image>, model: Model, deadline: Deadline) -> Result<Found, Failure> {
+        let lane = self.lane(model)?;
         let key = (self.digest(image, deadline).await?, lane.model);
         if let Some(found) = self.cache.get(&key) {
             add(&lane.worker.counters().cache_hits, 1);
-            return Ok(found.of(kind));
+            return Ok(found);
         }
         let start = || {
             let (lane, image, pool, cache) = (Arc::clone(lane), Arc::clone(image), self.pool.clone(), Arc::clone(&self.cache));
@@ -124,13 +142,19 @@ impl Inference {
             },
             1,
         );
-        result.map(|found| found.of(kind))
+        result
     }
 
     /// What was found before, if it is still remembered.
     #[must_use]
     pub fn cached(&self, image: &Image, kind: DetectionKind) -> Option<Arc<[Detection]>> {
         self.cache.get(&(image.digest(), Model::of(kind))).map(|found| found.of(kind))
+    }
+
+    /// The features of the image, if they are still remembered.
+    #[must_use]
+    pub fn cached_embedding(&self, image: &Image) -> Option<Arc<Embedding>> {
+        self.cache.get(&(image.digest(), Self::EMBEDDER)).and_then(|found| found.embedding())
     }
 
     /// Sends a picture with a known face through the queue and the device, past the cache, and says how long that took.
@@ -147,8 +171,8 @@ impl Inference {
         let slot = lane.worker.admit()?;
         let run = deadline.bound("the self-test", slot.run(self_test::frame(), deadline)).await??;
         let wrong = |what: String| Failure::internal(format!("the self-test failed: {what}")).from_origin("detector:yunet");
-        let detections = lane.model.decode(&run.outputs, run.image).map_err(|error| wrong(error.to_string()))?;
-        self_test::check(&detections).map_err(wrong)?;
+        let found = lane.model.read(&run.outputs, run.image, self_test::SIZE).map_err(|error| wrong(error.to_string()))?;
+        self_test::check(&found).map_err(wrong)?;
         Ok(start.elapsed())
     }
 
@@ -209,21 +233,9 @@ impl Lane {
         let slot = self.worker.admit()?;
         let model = self.model;
         let original = image.size();
-        let placement = model.place(original);
-        let prepare = move || Frame {
-            content: image.resized_rgb(placement.content),
-            left: placement.left,
-            top: placement.top,
-            input: placement.input,
-        };
-        let frame = pool.run("preparing an image", deadline, prepare).await?;
+        let frame = pool.run("preparing an image", deadline, move || model.frame(&image)).await?;
         let run = slot.run(frame, deadline).await?;
-        let read = move || -> Result<Found, Failure> {
-            let detections = model.decode(&run.outputs, run.image).map_err(|cause| error::failed(model.name(), cause))?;
-            let mapping = placement.mapping(original);
-            let detections = detections.into_iter().filter_map(|detection| mapping.detection(detection)).collect();
-            Ok(Found::by_kind(model, detections))
-        };
-        pool.run("reading detections", deadline, read).await?
+        let read = move || model.read(&run.outputs, run.image, original).map_err(|cause| error::failed(model.name(), cause));
+        pool.run("reading results", deadline, read).await?
     }
 }

@@ -1,4 +1,5 @@
-//! One thread per model that takes images from a bounded queue and runs them in batches.
+//! The threads of a model, which take images from a bounded queue and run them in batches: as many as the device with the most of
+//! them could use, of which the queue gives work to as many as the device in use wants.
 
 mod queue;
 mod runner;
@@ -10,6 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use breakwater_core::{Deadline, Failure};
+use breakwater_resilience::CpuPermits;
 use tokio::sync::{oneshot, watch};
 
 use crate::array::Outputs;
@@ -20,7 +22,7 @@ use crate::frame::Frame;
 use crate::graph::weights::Network;
 use crate::statistics::{Counters, ModelStatistics, add};
 use queue::{Item, Queue};
-use runner::Runner;
+use runner::{RunError, Runner};
 
 /// What a worker needs to know.
 pub(crate) struct WorkerConfig {
@@ -39,7 +41,7 @@ pub(crate) struct Run {
     pub(crate) image: usize,
 }
 
-/// A model's thread.
+/// A model's threads.
 pub(crate) struct Worker {
     queue: Arc<Queue>,
     counters: Arc<Counters>,
@@ -48,20 +50,24 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// Starts the thread. It ends after [`Worker::close`], or when the worker is dropped, once every call admitted before is done.
-    pub(crate) fn start(config: WorkerConfig, devices: Arc<Devices>) -> std::io::Result<Self> {
+    /// Starts the threads. They end after [`Worker::close`], or when the worker is dropped, once every call admitted before is done.
+    pub(crate) fn start(config: WorkerConfig, devices: &Arc<Devices>, cpu: &Arc<CpuPermits>) -> std::io::Result<Self> {
         let queue = Arc::new(Queue::new(config.queue, config.max_batch, config.max_delay));
         let counters = Arc::new(Counters::default());
         let (end, ended) = watch::channel(false);
-        let model = config.model;
-        let thread = Thread { queue: Arc::clone(&queue), counters: Arc::clone(&counters), model };
-        let runner = Runner::new(config.network, config.normalisation, devices, Arc::clone(&counters));
-        thread::Builder::new().name(format!("inference-{model}")).spawn(move || {
-            thread.serve(runner);
-            // Nobody may be waiting for the end.
-            end.send_replace(true);
-        })?;
-        Ok(Self { queue, counters, model, ended })
+        let WorkerConfig { model, network, normalisation, .. } = config;
+        let threads = Arc::new(Threads { queue: Arc::clone(&queue), counters: Arc::clone(&counters), model, end });
+        let moved = Arc::downgrade(&queue);
+        devices.on_move(move || moved.upgrade().into_iter().for_each(|queue| queue.wake()));
+        // Made before its threads: should one of them not start, dropping it ends the others.
+        let worker = Self { queue, counters, model, ended };
+        for index in 0..devices.most_at_once() {
+            let counters = Arc::clone(&worker.counters);
+            let runner = Runner::new(network.clone(), normalisation.clone(), Arc::clone(devices), Arc::clone(cpu), counters);
+            let threads = Arc::clone(&threads);
+            thread::Builder::new().name(format!("{model}-{index}")).spawn(move || threads.serve(runner))?;
+        }
+        Ok(worker)
     }
 
     /// Takes a place among the calls of this model, before the image is prepared.
@@ -84,14 +90,14 @@ impl Worker {
         self.queue.close();
     }
 
-    /// Waits until the thread has done every call admitted before [`Worker::close`].
+    /// Waits until the threads have done every call admitted before [`Worker::close`].
     pub(crate) async fn ended(&self) {
         let mut ended = self.ended.clone();
-        // An error means that the thread is gone, which is what is waited for.
+        // An error means that the threads are gone, which is what is waited for.
         drop(ended.wait_for(|ended| *ended).await);
     }
 
-    /// Whether the thread is there.
+    /// Whether there is a thread.
     pub(crate) fn is_alive(&self) -> bool {
         !*self.ended.borrow() && self.ended.has_changed().is_ok()
     }
@@ -137,27 +143,40 @@ impl Drop for Slot {
     }
 }
 
-/// The thread's side. However it ends, calls that still wait are told so, and no more come.
-struct Thread {
+/// The threads' side. However the last of them ends, calls that still wait are told so, and no more come.
+struct Threads {
     queue: Arc<Queue>,
     counters: Arc<Counters>,
     model: &'static str,
+    end: watch::Sender<bool>,
 }
 
-impl Drop for Thread {
+impl Drop for Threads {
     fn drop(&mut self) {
         self.queue.abandon();
+        // Nobody may be waiting for the end.
+        self.end.send_replace(true);
     }
 }
 
-impl Thread {
+/// A batch under way.
+struct Running<'a>(&'a Queue);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.done();
+    }
+}
+
+impl Threads {
     fn serve(&self, mut runner: Runner) {
-        while let Some(taken) = self.queue.next(|| runner.preferred_batch()) {
+        while let Some(taken) = self.queue.next(|| runner.load()) {
             add(&self.counters.abandoned, taken.cancelled + taken.expired.len() as u64);
             for item in taken.expired {
                 item.answer(Err(error::expired(self.model)));
             }
             if !taken.batch.is_empty() {
+                let _running = Running(&self.queue);
                 self.run(&mut runner, taken.batch);
             }
         }
@@ -167,33 +186,43 @@ impl Thread {
         add(&self.counters.batches, 1);
         add(&self.counters.images, batch.len() as u64);
         let frames: Vec<&Frame> = batch.iter().map(|item| &item.frame).collect();
-        match runner.run(&frames) {
+        // As long as anyone waits.
+        let Some(deadline) = batch.iter().map(|item| item.deadline).max() else { return };
+        match runner.run(&frames, deadline) {
             Ok(outputs) => {
                 let outputs = Arc::new(outputs);
                 for (image, item) in batch.into_iter().enumerate() {
                     item.answer(Ok(Run { outputs: Arc::clone(&outputs), image }));
                 }
             }
-            Err(cause) if batch.len() == 1 => {
-                for item in batch {
-                    self.fail(item, cause.clone());
-                }
-            }
-            Err(cause) => {
+            Err(RunError::Engine(cause)) if batch.len() > 1 => {
                 tracing::warn!(model = self.model, images = batch.len(), %cause, "a batch failed; its images run one by one");
                 for item in batch {
-                    match runner.run(&[&item.frame]) {
+                    match runner.run(&[&item.frame], item.deadline) {
                         Ok(outputs) => item.answer(Ok(Run { outputs: Arc::new(outputs), image: 0 })),
                         Err(cause) => self.fail(item, cause),
                     }
                 }
             }
+            Err(cause) => {
+                for item in batch {
+                    self.fail(item, cause.clone());
+                }
+            }
         }
     }
 
-    fn fail(&self, item: Item, cause: crate::engine::EngineError) {
-        add(&self.counters.failures, 1);
-        tracing::warn!(model = self.model, %cause, "inference failed");
-        item.answer(Err(error::failed(self.model, cause)));
+    fn fail(&self, item: Item, cause: RunError) {
+        item.answer(Err(match cause {
+            RunError::Engine(cause) => {
+                add(&self.counters.failures, 1);
+                tracing::warn!(model = self.model, %cause, "inference failed");
+                error::failed(self.model, cause)
+            }
+            RunError::Permit(failure) => {
+                add(&self.counters.abandoned, 1);
+                failure
+            }
+        }));
     }
 }

@@ -32,9 +32,18 @@ pub(crate) enum Refused {
     Closed,
 }
 
-/// What the worker has to do next.
+/// How much the device in use should be given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Load {
+    /// The most images of one batch.
+    pub(crate) batch: usize,
+    /// The most batches side by side.
+    pub(crate) at_once: usize,
+}
+
+/// What a thread has to do next.
 pub(crate) struct Taken {
-    /// Images of one shape; may be empty.
+    /// Images of one shape; may be empty. Whoever took some calls [`Queue::done`] after them.
     pub(crate) batch: Vec<Item>,
     /// Images whose deadline has passed.
     pub(crate) expired: Vec<Item>,
@@ -55,6 +64,8 @@ struct State {
     items: VecDeque<Item>,
     /// Calls that were admitted and whose images are not queued yet.
     preparing: usize,
+    /// Batches taken and not done.
+    running: usize,
     closed: bool,
     /// Nobody takes items any more.
     abandoned: bool,
@@ -108,12 +119,25 @@ impl Queue {
         self.changed.notify_all();
     }
 
+    /// A batch that was taken is done.
+    pub(crate) fn done(&self) {
+        self.state().running -= 1;
+        self.changed.notify_one();
+    }
+
+    /// Lets every thread look again: another device is in use.
+    pub(crate) fn wake(&self) {
+        self.changed.notify_all();
+    }
+
     /// Closes and empties the queue; those who wait learn that their replies will not come.
     pub(crate) fn abandon(&self) {
         let mut state = self.state();
         state.closed = true;
         state.abandoned = true;
         state.items.clear();
+        drop(state);
+        self.changed.notify_all();
     }
 
     pub(crate) fn depth(&self) -> usize {
@@ -124,9 +148,9 @@ impl Queue {
     /// Waits for work; nothing once the queue is closed and every admitted call is done.
     ///
     /// The oldest image decides the batch's shape. It waits for others only while calls are being prepared that could join it,
-    /// and at most `max_delay` from when it was queued: a call that is alone never waits. `limit` is the most images that the
-    /// device in use should be given.
-    pub(crate) fn next(&self, limit: impl Fn() -> usize) -> Option<Taken> {
+    /// and at most `max_delay` from when it was queued: a call that is alone never waits. `load` is asked each time, since the
+    /// device in use may change; any number of threads may wait, and no more of them get work than it says.
+    pub(crate) fn next(&self, load: impl Fn() -> Load) -> Option<Taken> {
         let mut state = self.state();
         loop {
             let (expired, cancelled) = state.drop_abandoned();
@@ -135,17 +159,29 @@ impl Queue {
             }
             let Some(first) = state.items.front() else {
                 if state.closed && state.preparing == 0 {
+                    drop(state);
+                    // The other threads wait for the same end.
+                    self.changed.notify_all();
                     return None;
                 }
                 state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
-            let max_batch = self.max_batch.min(limit()).max(1);
+            let Load { batch, at_once } = load();
+            if state.running >= at_once.max(1) {
+                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            let max_batch = self.max_batch.min(batch).max(1);
             let shape = first.frame.input;
             let waited = first.since.elapsed();
             let ready = state.items.iter().filter(|item| item.frame.input == shape).count();
             if ready >= max_batch || state.preparing == 0 || state.closed || waited >= self.max_delay {
                 let batch = state.take(shape, max_batch);
+                state.running += 1;
+                if !state.items.is_empty() {
+                    self.changed.notify_one();
+                }
                 return Some(Taken { batch, expired, cancelled });
             }
             let waiting = self.changed.wait_timeout(state, self.max_delay.saturating_sub(waited));
@@ -179,6 +215,8 @@ impl State {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
     use breakwater_core::Size;
     use breakwater_vision::RgbImage;
@@ -194,7 +232,7 @@ mod tests {
     }
 
     fn next(queue: &Queue) -> Option<Taken> {
-        queue.next(|| usize::MAX)
+        queue.next(|| Load { batch: usize::MAX, at_once: usize::MAX })
     }
 
     const LONG: Duration = Duration::from_secs(3600);
@@ -285,7 +323,50 @@ mod tests {
             queue.admit().unwrap();
         }
         let _replies = [push(&queue, 32, LONG), push(&queue, 32, LONG)];
-        assert_eq!(queue.next(|| 1).unwrap().batch.len(), 1, "another call is still being prepared");
+        let load = || Load { batch: 1, at_once: 1 };
+        assert_eq!(queue.next(load).unwrap().batch.len(), 1, "another call is still being prepared");
+    }
+
+    #[test]
+    fn no_more_batches_are_out_at_once_than_the_device_wants() {
+        let queue = Queue::new(8, 8, Duration::ZERO);
+        for _ in 0..4 {
+            queue.admit().unwrap();
+        }
+        let _replies = [32, 64, 96, 128].map(|edge| push(&queue, edge, LONG));
+        let at_once = AtomicUsize::new(1);
+        let next = || queue.next(|| Load { batch: 1, at_once: at_once.load(Ordering::SeqCst) }).unwrap().batch[0].frame.input.width;
+        assert_eq!(next(), 32);
+        std::thread::scope(|scope| {
+            let second = scope.spawn(next);
+            let third = scope.spawn(next);
+            // One of them goes on when the first batch is done, the other when the device changes.
+            queue.done();
+            while queue.depth() == 3 {
+                std::thread::yield_now();
+            }
+            assert_eq!((queue.depth(), second.is_finished() && third.is_finished()), (2, false));
+            at_once.store(2, Ordering::SeqCst);
+            queue.wake();
+            let mut edges = [second.join().unwrap(), third.join().unwrap()];
+            edges.sort_unstable();
+            assert_eq!(edges, [64, 96]);
+        });
+        queue.done();
+        assert_eq!(next(), 128);
+    }
+
+    #[test]
+    fn every_thread_learns_that_the_queue_has_ended() {
+        let queue = Queue::new(8, 8, LONG);
+        queue.admit().unwrap();
+        std::thread::scope(|scope| {
+            let threads = [(); 3].map(|()| scope.spawn(|| next(&queue).is_none()));
+            queue.close();
+            assert!(threads.iter().all(|thread| !thread.is_finished()), "a call is still on its way");
+            queue.give_back();
+            assert!(threads.map(|thread| thread.join().unwrap()).into_iter().all(|ended| ended));
+        });
     }
 
     #[test]

@@ -5,41 +5,58 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
+use breakwater_core::{Deadline, Failure};
+use breakwater_resilience::CpuPermits;
+
 use crate::array::Outputs;
 use crate::batch::{Batch, Normalisation};
 use crate::device::Devices;
-use crate::engine::{EngineError, Session};
+use crate::engine::{DeviceKind, EngineError, Session};
 use crate::frame::Frame;
 use crate::graph::weights::Network;
 use crate::statistics::{Counters, add};
+use crate::worker::queue::Load;
 
 /// A network, the device it is on, and how it is fed.
 pub(crate) struct Runner {
     network: Network,
     normalisation: Normalisation,
     devices: Arc<Devices>,
+    cpu: Arc<CpuPermits>,
     counters: Arc<Counters>,
     /// The network on the engine of a generation.
     session: Option<(u64, Box<dyn Session>)>,
 }
 
 impl Runner {
-    pub(crate) fn new(network: Network, normalisation: Normalisation, devices: Arc<Devices>, counters: Arc<Counters>) -> Self {
-        Self { network, normalisation, devices, counters, session: None }
+    pub(crate) fn new(
+        network: Network,
+        normalisation: Normalisation,
+        devices: Arc<Devices>,
+        cpu: Arc<CpuPermits>,
+        counters: Arc<Counters>,
+    ) -> Self {
+        Self { network, normalisation, devices, cpu, counters, session: None }
     }
 
-    /// The most images that the device in use should be given.
-    pub(crate) fn preferred_batch(&self) -> usize {
-        self.devices.current().1.preferred_batch()
+    /// How much the device in use should be given.
+    pub(crate) fn load(&self) -> Load {
+        let (_, engine) = self.devices.current();
+        Load { batch: engine.preferred_batch(), at_once: engine.concurrency() }
     }
 
-    /// Runs a batch, on the next device if this one fails. A panic counts as a failure of the device.
+    /// Runs a batch, on the next device if this one fails. A panic counts as a failure of the device. On the processor it holds
+    /// a permit, which it waits for until the deadline.
     ///
     /// # Errors
-    /// When the batch is not one the network takes, or the last device failed.
-    pub(crate) fn run(&mut self, frames: &[&Frame]) -> Result<Outputs, EngineError> {
+    /// When the batch is not one the network takes, the last device failed, or no permit came in time.
+    pub(crate) fn run(&mut self, frames: &[&Frame], deadline: Deadline) -> Result<Outputs, RunError> {
         loop {
             let (generation, engine) = self.devices.current();
+            let _permit = match engine.kind() {
+                DeviceKind::Cpu => Some(self.cpu.permit(deadline).map_err(RunError::Permit)?),
+                DeviceKind::Gpu => None,
+            };
             let session = self.session.take().filter(|(known, _)| *known == generation).map(|(_, session)| session);
             add(&self.counters.runs, 1);
             let start = Instant::now();
@@ -55,19 +72,28 @@ impl Runner {
                     self.session = Some((generation, session));
                     return Ok(outputs);
                 }
-                Ok(Ok((session, Err(error @ EngineError::Input(_))))) => {
+                Ok(Ok((session, Err(error @ (EngineError::Input(_) | EngineError::Refused { .. }))))) => {
                     self.session = Some((generation, session));
-                    return Err(error);
+                    return Err(RunError::Engine(error));
                 }
                 Ok(Ok((_, Err(error))) | Err(error)) => error,
                 Err(panic) => EngineError::Device { what: format!("it panicked: {}", message(panic.as_ref())) },
             };
             // The session that failed is gone; a new one is made for whatever comes next.
             if !self.devices.give_up(generation, &error.to_string()) {
-                return Err(error);
+                return Err(RunError::Engine(error));
             }
         }
     }
+}
+
+/// Why a batch has no outputs.
+#[derive(Debug, Clone)]
+pub(crate) enum RunError {
+    /// The engine did not compute them.
+    Engine(EngineError),
+    /// The processor had no time for it.
+    Permit(Failure),
 }
 
 /// Outputs of every image of the batch, or a failed device.

@@ -6,7 +6,7 @@ use breakwater_inference::array::{Array, Outputs};
 use breakwater_inference::batch::Batch;
 use breakwater_inference::engine::{DeviceKind, Engine, EngineError, Session};
 use breakwater_inference::graph::weights::Network;
-use breakwater_inference::{Engines, Inference, InferenceConfig};
+use breakwater_inference::{Engines, Inference, InferenceConfig, efficientnet_lite0};
 
 /// What the engine does with a batch that holds a poisonous image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub(crate) enum Poison {
     Panic,
 }
 
-/// Finds nothing in any image. An image whose last column is black is poisonous.
+/// Finds nothing in any image, and the same features in every one. An image whose last column is black is poisonous.
 pub(crate) struct FakeEngine {
     kind: DeviceKind,
     poison: Poison,
@@ -122,8 +122,13 @@ impl Session for FakeSession {
         }
         let graph = self.network.graph();
         let shapes = graph.shapes(shape)?;
-        let zeros = |index: usize| Array::new(shapes[index], vec![0.0; shapes[index].elements().unwrap()]).unwrap();
-        Ok(Outputs::new(graph.outputs().iter().map(|output| (output.name.clone(), zeros(output.node.index()))).collect()))
+        let outputs = graph.outputs().iter().map(|output| {
+            let shape = shapes[output.node.index()];
+            // Features of zero would be none.
+            let value = if output.name == efficientnet_lite0::OUTPUT { 1.0 } else { 0.0 };
+            (output.name.clone(), Array::new(shape, vec![value; shape.elements().unwrap()]).unwrap())
+        });
+        Ok(Outputs::new(outputs.collect()))
     }
 }
 

@@ -8,7 +8,7 @@ use breakwater_inference::engine::Engine;
 use breakwater_inference::engine::burn::BurnEngine;
 use breakwater_inference::graph::shape::Shape;
 use breakwater_inference::model::Model;
-use breakwater_inference::{nanodet, yunet};
+use breakwater_inference::{efficientnet_lite0, nanodet, yunet};
 use safetensors::{Dtype, SafeTensors};
 
 /// What outputs may differ by.
@@ -18,22 +18,27 @@ fn file(model: Model) -> &'static str {
     match model {
         Model::YuNet => "yunet_astronaut512.safetensors",
         Model::NanoDet => "nanodet_astronaut416.safetensors",
+        Model::EfficientNetLite0 => "efficientnet_lite0_3_photographs.safetensors",
     }
 }
 
-fn batch(model: Model, golden: &SafeTensors<'_>, images: usize) -> Array {
-    let image = golden.tensor("image_bgr_u8_hwc").unwrap();
-    let [height, width, channels] = *image.shape() else { panic!("{:?}", image.shape()) };
-    let (mean, deviation) = match model {
-        Model::YuNet => ([0.0; 3], [1.0; 3]),
-        Model::NanoDet => (nanodet::MEAN, nanodet::DEVIATION),
+/// The first `count` of the reference's images, from the first again after the last, as the network takes them.
+fn batch(model: Model, golden: &SafeTensors<'_>, count: usize) -> Array {
+    let (name, mean, deviation) = match model {
+        Model::YuNet => ("image_bgr_u8_hwc", [0.0; 3], [1.0; 3]),
+        Model::NanoDet => ("image_bgr_u8_hwc", nanodet::MEAN, nanodet::DEVIATION),
+        Model::EfficientNetLite0 => ("images_rgb_u8_nhwc", efficientnet_lite0::MEAN, efficientnet_lite0::DEVIATION),
     };
+    let images = golden.tensor(name).unwrap();
+    let [.., height, width, channels] = *images.shape() else { panic!("{:?}", images.shape()) };
     let mut values = Vec::new();
-    for channel in 0..channels {
-        let bytes = image.data().iter().skip(channel).step_by(channels);
-        values.extend(bytes.map(|byte| (f32::from(*byte) - mean[channel]) / deviation[channel]));
+    for image in images.data().chunks_exact(height * width * channels).cycle().take(count) {
+        for channel in 0..channels {
+            let bytes = image.iter().skip(channel).step_by(channels);
+            values.extend(bytes.map(|byte| (f32::from(*byte) - mean[channel]) / deviation[channel]));
+        }
     }
-    Array::new(Shape::new(images, channels, height, width), values.repeat(images)).unwrap()
+    Array::new(Shape::new(count, channels, height, width), values).unwrap()
 }
 
 /// The largest difference of any output of `model` on `engine` from the reference, for each image of a batch.
@@ -48,10 +53,12 @@ pub(crate) fn largest_difference(engine: &dyn Engine, model: Model, images: usiz
     for (name, array) in outputs.iter() {
         let expected = golden.tensor(name).unwrap();
         assert_eq!(expected.dtype(), Dtype::F32);
+        assert_eq!(array.shape().dims()[0], images);
         assert_eq!(&array.shape().dims()[1..], &expected.shape()[1..], "{name}");
+        let per_image = expected.shape()[1..].iter().product();
         let expected: Vec<f32> = expected.data().as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
-        for image in array.values().chunks_exact(expected.len()) {
-            for (found, expected) in image.iter().zip(&expected) {
+        for (found, expected) in array.values().chunks_exact(per_image).zip(expected.chunks_exact(per_image).cycle()) {
+            for (found, expected) in found.iter().zip(expected) {
                 let difference = (found - expected).abs();
                 assert!(difference.is_finite(), "{name}: {found}");
                 largest = largest.max(difference);
@@ -80,6 +87,13 @@ fn yunet_on_the_cpu_equals_the_reference_alone_and_in_a_batch() {
 fn nanodet_on_the_cpu_equals_the_reference_alone_and_in_a_batch() {
     for images in [1, 2] {
         check(&BurnEngine::cpu(None), Model::NanoDet, images);
+    }
+}
+
+#[test]
+fn efficientnet_lite0_on_the_cpu_equals_the_reference_alone_and_in_a_batch() {
+    for images in [1, 3] {
+        check(&BurnEngine::cpu(None), Model::EfficientNetLite0, images);
     }
 }
 

@@ -86,6 +86,16 @@ fn nanodet_on_wgpu_equals_the_reference() {
     }
 }
 
+#[test]
+fn efficientnet_lite0_on_wgpu_equals_the_reference() {
+    if !is_child() {
+        return run_child("gpu::efficientnet_lite0_on_wgpu_equals_the_reference");
+    }
+    if let Some(engine) = engine() {
+        check(&engine, Model::EfficientNetLite0, 3);
+    }
+}
+
 #[tokio::test]
 async fn a_software_rasteriser_serves_only_when_it_is_allowed() {
     if !is_child() {

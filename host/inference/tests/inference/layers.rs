@@ -42,7 +42,9 @@ const LAYERS: [Layer; 16] = [
         let sum = b.add(part, part);
         b.concat(&[x, sum])
     }),
-    ("uneven padding, 3x3", 16, |b, x| b.conv(x, Conv { padding: Padding::before_after(0, 1), ..conv(16, 3, 2, 16, Activation::Identity) })),
+    ("uneven padding, 3x3", 16, |b, x| {
+        b.conv(x, Conv { padding: Padding::before_after(0, 1), ..conv(16, 3, 2, 16, Activation::Identity) })
+    }),
     ("uneven padding, 5x5", 4, |b, x| b.conv(x, Conv { padding: UNEVEN, ..conv(4, 5, 2, 4, Activation::Identity) })),
     ("relu6", 16, |b, x| b.conv(x, conv(8, 5, 1, 1, Activation::Relu6))),
     ("global average", 4, |b, x| b.global_average_pool(x)),

@@ -1,9 +1,11 @@
-//! The detectors against reference tensors, photographs, broken engines and crowds of callers.
+//! The models against reference tensors, photographs, broken engines and crowds of callers.
 
 #[cfg(test)]
 mod calls;
 #[cfg(test)]
 mod devices;
+#[cfg(test)]
+mod embeddings;
 #[cfg(test)]
 mod fake;
 #[cfg(test)]

@@ -1,0 +1,77 @@
+//! The features of an image, as a direction.
+
+use crate::array::Array;
+use crate::engine::EngineError;
+
+/// Features of an image by one model: a direction in space, of length one, so that the cosine of two images is the sum of the products
+/// of their features. Only embeddings by one model with the same weights can be compared.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Embedding {
+    model: &'static str,
+    values: Box<[f32]>,
+}
+
+impl Embedding {
+    /// From a network's features of image `image` of a batch: each divided by their length (the root of the sum of their squares).
+    ///
+    /// # Errors
+    /// When the image is not in the batch, or its features are all zero or not finite: they have no direction.
+    pub(crate) fn of(model: &'static str, features: &Array, image: usize) -> Result<Self, EngineError> {
+        let shape = features.shape();
+        let count = shape.channels * shape.height * shape.width;
+        let of_image = features.values().chunks_exact(count.max(1)).nth(image);
+        let features = of_image.ok_or_else(|| EngineError::Output { what: format!("image {image} of {:?}", shape.dims()) })?;
+        let length = features.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
+        if !(length.is_finite() && length > 0.0) {
+            return Err(EngineError::Output { what: "the features have no direction".to_owned() });
+        }
+        let values = features.iter().map(|value| (f64::from(*value) / length) as f32).collect();
+        Ok(Self { model, values })
+    }
+
+    /// The model, such as `efficientnet-lite0`.
+    #[must_use]
+    pub fn model(&self) -> &'static str {
+        self.model
+    }
+
+    /// The features.
+    #[must_use]
+    pub fn values(&self) -> &[f32] {
+        &self.values
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn dimension(&self) -> usize {
+        self.values.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::shape::Shape;
+
+    fn of(values: [f32; 4], image: usize) -> Result<Vec<f32>, EngineError> {
+        let features = Array::new(Shape::new(2, 2, 1, 1), values.to_vec()).unwrap();
+        Embedding::of("m", &features, image).map(|embedding| embedding.values().to_vec())
+    }
+
+    #[test]
+    fn features_of_each_image_get_length_one() {
+        assert_eq!(of([3.0, 4.0, 0.0, -2.0], 0).unwrap(), [0.6, 0.8]);
+        assert_eq!(of([3.0, 4.0, 0.0, -2.0], 1).unwrap(), [0.0, -1.0]);
+        // Squares that no single-precision number holds.
+        assert_eq!(of([3e30, 4e30, 3e-30, 4e-30], 0).unwrap(), [0.6, 0.8]);
+        assert_eq!(of([3e30, 4e30, 3e-30, 4e-30], 1).unwrap(), [0.6, 0.8]);
+    }
+
+    #[test]
+    fn features_without_a_direction_and_images_that_are_not_there_are_errors() {
+        for values in [[0.0; 4], [f32::NAN, 1.0, 0.0, 0.0], [1.0, f32::INFINITY, 0.0, 0.0]] {
+            assert!(matches!(of(values, 0), Err(EngineError::Output { .. })), "{values:?}");
+        }
+        assert!(matches!(of([1.0; 4], 2), Err(EngineError::Output { .. })));
+    }
+}
