@@ -1,15 +1,24 @@
 //! Runs a network on the processor.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rayon::ThreadPool;
+use rayon::prelude::*;
 
-use crate::array::Outputs;
+use crate::array::{Array, Outputs};
 use crate::error::ConvnetError;
 use crate::graph::shape::Shape;
 use crate::graph::weights::Network;
 use crate::input::Input;
 use crate::isa::Isa;
+use crate::kernel::Kernels;
+use crate::plan::Plan;
+use crate::program::{Program, lower};
+use crate::run::{Source, Target, Workspace, run};
+
+/// The most plans that are kept, the latest used ones. One more costs less than a millisecond to make again.
+const MAX_PLANS: usize = 32;
 
 /// How a network is run.
 #[derive(Debug, Clone, Default)]
@@ -25,21 +34,41 @@ pub struct Options {
 /// threads may call [`Executor::run`] at once.
 pub struct Executor {
     network: Network,
+    program: Program,
+    kernels: &'static Kernels,
+    threads: Option<Arc<ThreadPool>>,
+    /// The latest used one last.
+    plans: Mutex<Vec<Arc<Plan>>>,
+    /// Memory that no run uses now.
+    idle: Mutex<Vec<Workspace>>,
+    /// Images that are being computed.
+    active: AtomicUsize,
 }
 
 impl Executor {
     /// Packs the weights of a network.
     ///
     /// # Errors
-    /// When the machine does not have the instructions asked for.
-    pub fn new(network: &Network, _options: Options) -> Result<Self, ConvnetError> {
-        Ok(Self { network: network.clone() })
+    /// When the machine does not have the instructions asked for, or weights would need too much memory once packed.
+    pub fn new(network: &Network, options: Options) -> Result<Self, ConvnetError> {
+        let isa = options.isa.unwrap_or_else(Isa::best);
+        let kernels = Kernels::of(isa).ok_or(ConvnetError::Isa { isa })?;
+        let program = lower(network, kernels.lanes)?;
+        Ok(Self {
+            network: network.clone(),
+            program,
+            kernels,
+            threads: options.threads,
+            plans: Mutex::default(),
+            idle: Mutex::default(),
+            active: AtomicUsize::new(0),
+        })
     }
 
     /// The instructions in use.
     #[must_use]
     pub fn isa(&self) -> Isa {
-        Isa::best()
+        self.kernels.isa
     }
 
     /// Computes every output for a batch: outputs in the graph's order, images in the batch's. The numbers do not depend on how
@@ -47,22 +76,108 @@ impl Executor {
     ///
     /// # Errors
     /// When the network does not take this input. Nothing fails once the run has begun.
-    pub fn run(&self, _input: Input<'_>) -> Result<Outputs, ConvnetError> {
-        let _ = &self.network;
-        Ok(Outputs::default())
+    pub fn run(&self, input: Input<'_>) -> Result<Outputs, ConvnetError> {
+        let shape = input.check()?;
+        let plan = self.plan(shape)?;
+        let mut arrays = Vec::with_capacity(self.program.exports.len());
+        for (export, grid) in self.program.exports.iter().zip(&plan.exports) {
+            let channels = self.export_channels(export.node, shape)?;
+            let shape = Shape::new(shape.images, channels, grid.height, grid.width);
+            let elements =
+                shape.elements().ok_or(ConvnetError::TooLarge { dims: shape.dims(), bytes: usize::MAX, limit: Shape::MAX_ELEMENTS })?;
+            arrays.push((export.name.clone(), shape, vec![0.0; elements]));
+        }
+        let bases: Vec<Target> =
+            arrays.iter_mut().map(|(_, shape, values)| Target { values: values.as_mut_ptr(), channels: shape.channels }).collect();
+        let sizes: Vec<usize> = plan.exports.iter().zip(&bases).map(|(grid, base)| grid.height * grid.width * base.channels).collect();
+        let image = |index: usize| {
+            let targets: Vec<Target> = bases
+                .iter()
+                .zip(&sizes)
+                // SAFETY: an array holds as many values per image for each image of the batch.
+                .map(|(base, size)| Target { values: unsafe { base.values.add(index * size) }, channels: base.channels })
+                .collect();
+            if let Some(source) = input.image(index, shape) {
+                self.image(&plan, source, &targets);
+            }
+        };
+        match &self.threads {
+            Some(threads) if shape.images > 1 => threads.install(|| (0..shape.images).into_par_iter().for_each(image)),
+            _ => (0..shape.images).for_each(image),
+        }
+        let arrays = arrays.into_iter().map(|(name, shape, values)| Ok((name, Array::new(shape, values)?)));
+        Ok(Outputs::new(arrays.collect::<Result<Vec<_>, ConvnetError>>()?))
     }
 
-    /// Bytes that a run of one image of this shape needs besides weights, input and outputs.
+    /// Bytes that a run of one image of this shape needs on one thread, besides weights, input and outputs.
     ///
     /// # Errors
     /// As [`Executor::run`].
-    pub fn run_bytes(&self, _shape: Shape) -> Result<usize, ConvnetError> {
-        Ok(0)
+    pub fn run_bytes(&self, shape: Shape) -> Result<usize, ConvnetError> {
+        Ok(self.plan(shape)?.bytes(1))
     }
 
     /// Bytes of the packed weights.
     #[must_use]
     pub fn weight_bytes(&self) -> usize {
-        0
+        self.program.layers.iter().map(|(_, layer)| layer.weight_bytes()).sum()
     }
+
+    /// Bytes of memory that is kept for later runs.
+    #[must_use]
+    pub fn idle_bytes(&self) -> usize {
+        self.idle().iter().map(Workspace::bytes).sum()
+    }
+
+    /// Plans that are kept.
+    #[must_use]
+    pub fn plans(&self) -> usize {
+        lock(&self.plans).len()
+    }
+
+    fn export_channels(&self, node: usize, shape: Shape) -> Result<usize, ConvnetError> {
+        let shapes = self.network.graph().shapes(Shape { images: 1, ..shape })?;
+        Ok(shapes.get(node).map_or(0, |shape| shape.channels))
+    }
+
+    /// Computes one image on this thread, and on idle ones of the pool.
+    fn image(&self, plan: &Plan, source: Source<'_>, targets: &[Target]) {
+        let active = self.active.fetch_add(1, Ordering::Relaxed) + 1;
+        let threads = self.threads.as_deref();
+        let parts = threads.map_or(1, |threads| threads.current_num_threads() / active).max(1);
+        let mut workspace = self.idle().pop().unwrap_or_default();
+        run(&self.program, plan, self.kernels, source, &mut workspace, (threads, parts), targets);
+        self.idle().push(workspace);
+        self.active.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Workspace>> {
+        lock(&self.idle)
+    }
+
+    /// The plan for images of a size.
+    fn plan(&self, shape: Shape) -> Result<Arc<Plan>, ConvnetError> {
+        let fits = |plan: &Arc<Plan>| (plan.height, plan.width) == (shape.height, shape.width);
+        {
+            let mut plans = lock(&self.plans);
+            if let Some(at) = plans.iter().position(fits) {
+                let plan = plans.remove(at);
+                plans.push(Arc::clone(&plan));
+                return Ok(plan);
+            }
+        }
+        let plan = Arc::new(Plan::new(self.network.graph(), &self.program, shape)?);
+        let mut plans = lock(&self.plans);
+        if plans.len() >= MAX_PLANS {
+            plans.remove(0);
+        }
+        plans.retain(|plan| !fits(plan));
+        plans.push(Arc::clone(&plan));
+        Ok(plan)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing that can panic runs under the locks.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

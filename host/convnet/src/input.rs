@@ -1,6 +1,9 @@
 //! What goes into a network.
 
 use crate::array::Array;
+use crate::error::ConvnetError;
+use crate::graph::shape::Shape;
+use crate::run::Source;
 
 /// A batch of images.
 #[derive(Debug, Clone, Copy)]
@@ -42,4 +45,66 @@ pub struct Scaling {
     pub mean: [f32; 3],
     /// Standard deviations of the network's three channels.
     pub deviation: [f32; 3],
+}
+
+impl<'a> Input<'a> {
+    /// The shape of the batch, once it is known that a run can read it.
+    pub(crate) fn check(&self) -> Result<Shape, ConvnetError> {
+        match self {
+            Self::Planes(array) => {
+                const LINE: usize = 4096;
+                let values = array.values();
+                // Folding a whole line lets the compiler look at many values at a time.
+                let line = values.chunks(LINE).position(|line| line.iter().fold(false, |bad, value| bad | !value.is_finite()));
+                let index = line.and_then(|line| {
+                    let within = values.iter().skip(line * LINE).position(|value| !value.is_finite())?;
+                    Some(line * LINE + within)
+                });
+                index.map_or(Ok(array.shape()), |index| Err(ConvnetError::NotFinite { index }))
+            }
+            Self::Pictures(pictures) => {
+                let Some(first) = pictures.first() else {
+                    return Err(ConvnetError::Picture { index: 0, what: "a batch without pictures".to_owned() });
+                };
+                for (index, picture) in pictures.iter().enumerate() {
+                    picture.check(first).map_err(|what| ConvnetError::Picture { index, what })?;
+                }
+                Ok(Shape::new(pictures.len(), 3, first.height, first.width))
+            }
+        }
+    }
+
+    /// An image of the batch.
+    pub(crate) fn image(&self, index: usize, shape: Shape) -> Option<Source<'a>> {
+        match self {
+            Self::Planes(array) => {
+                let plane = shape.height * shape.width;
+                let values = array.values().chunks_exact(shape.channels * plane).nth(index)?;
+                Some(Source::Planes { values, plane })
+            }
+            Self::Pictures(pictures) => pictures.get(index).map(Source::Picture),
+        }
+    }
+}
+
+impl Picture<'_> {
+    fn check(&self, first: &Picture<'_>) -> Result<(), String> {
+        let Picture { pixels, columns, rows, left, top, width, height, scaling } = self;
+        if (*width, *height) != (first.width, first.height) {
+            return Err(format!("its input is {width}x{height}, that of the first {}x{}", first.width, first.height));
+        }
+        let bytes = columns.checked_mul(*rows).and_then(|pixels| pixels.checked_mul(3));
+        if bytes != Some(pixels.len()) {
+            return Err(format!("{} bytes for {columns}x{rows} pixels of three", pixels.len()));
+        }
+        let inside = |start: &usize, length: &usize, all: &usize| start.checked_add(*length).is_some_and(|end| end <= *all);
+        if !inside(left, columns, width) || !inside(top, rows, height) {
+            return Err(format!("{columns}x{rows} pixels at column {left} and row {top} do not lie in {width}x{height}"));
+        }
+        let numbers = scaling.mean.iter().chain(&scaling.deviation);
+        if !numbers.clone().all(|number| number.is_finite()) || scaling.deviation.contains(&0.0) {
+            return Err(format!("{scaling:?} makes no finite numbers"));
+        }
+        Ok(())
+    }
 }

@@ -7,7 +7,14 @@ pub mod executor;
 pub mod graph;
 pub mod input;
 pub mod isa;
+mod kernel;
+mod memory;
 pub mod networks;
+mod plan;
+mod program;
+mod run;
+mod simd;
+mod table;
 
 pub use error::ConvnetError;
 pub use executor::{Executor, Options};

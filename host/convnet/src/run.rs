@@ -1,0 +1,128 @@
+//! One image through a plan.
+
+mod export;
+mod ingest;
+mod stage;
+
+use std::ptr;
+
+use rayon::ThreadPool;
+
+use crate::kernel::Kernels;
+use crate::memory::Memory;
+use crate::plan::{Grid, MAX_STAGES, MAX_WINDOW, Pipeline, Place, Plan};
+use crate::program::Program;
+
+pub(crate) use export::Target;
+pub(crate) use ingest::Source;
+
+/// Memory for one run at a time. It only grows.
+#[derive(Default)]
+pub(crate) struct Workspace {
+    arena: Memory,
+    zeros: Memory,
+    /// One per part that a pipeline is divided into.
+    scratch: Vec<Memory>,
+}
+
+impl Workspace {
+    /// Makes room for a plan in so many parts.
+    pub(crate) fn reserve(&mut self, plan: &Plan, parts: usize) {
+        self.arena.reserve(plan.arena);
+        self.zeros.reserve(plan.zeros);
+        self.scratch.resize_with(self.scratch.len().max(parts), Memory::default);
+        for scratch in &mut self.scratch {
+            scratch.reserve(plan.scratch);
+        }
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.arena.bytes() + self.zeros.bytes() + self.scratch.iter().map(Memory::bytes).sum::<usize>()
+    }
+}
+
+/// A plan and the memory it runs in, as all threads see it.
+struct Run<'a> {
+    program: &'a Program,
+    plan: &'a Plan,
+    kernels: &'static Kernels,
+    source: Source<'a>,
+    arena: *mut f32,
+    zeros: *const f32,
+}
+
+// SAFETY: threads share the arena, but each writes only the rows of its own part of a pipeline, and reads what pipelines before
+// have written; the others are not written at all.
+unsafe impl Sync for Run<'_> {}
+
+/// Computes an image and writes its outputs. Pipelines are divided into `parts` at the most, over the threads of `pool`.
+pub(crate) fn run(
+    program: &Program,
+    plan: &Plan,
+    kernels: &'static Kernels,
+    source: Source<'_>,
+    workspace: &mut Workspace,
+    (pool, parts): (Option<&ThreadPool>, usize),
+    targets: &[Target],
+) {
+    workspace.reserve(plan, parts);
+    let Workspace { arena, zeros, scratch } = workspace;
+    let run = Run { program, plan, kernels, source, arena: arena.as_mut_ptr(), zeros: zeros.as_ptr() };
+    for pipeline in &plan.pipelines {
+        let parts = parts.min(pipeline.max_parts).min(scratch.len()).max(1);
+        let scratch = scratch.get_mut(..parts).unwrap_or_default();
+        match pool {
+            Some(pool) if parts > 1 => pool.install(|| run.parts(pipeline, scratch, 0, parts)),
+            _ => run.parts(pipeline, scratch, 0, parts),
+        }
+    }
+    run.export(targets);
+}
+
+impl Run<'_> {
+    /// Runs parts of a pipeline side by side, from part `first` of `of`, one per scratch memory.
+    fn parts(&self, pipeline: &Pipeline, scratch: &mut [Memory], first: usize, of: usize) {
+        let height = pipeline.height();
+        match scratch {
+            [] => {}
+            [only] => self.part(pipeline, only.as_mut_ptr(), first * height / of, (first + 1) * height / of),
+            several => {
+                let (left, right) = several.split_at_mut(several.len() / 2);
+                let middle = first + left.len();
+                rayon::join(|| self.parts(pipeline, left, first, of), || self.parts(pipeline, right, middle, of));
+            }
+        }
+    }
+
+    /// Computes rows of a pipeline's last layer.
+    fn part(&self, pipeline: &Pipeline, scratch: *mut f32, start: usize, end: usize) {
+        let mut pointers = [ptr::null(); MAX_WINDOW];
+        let mut done = [0usize; MAX_STAGES];
+        let mut tile = start;
+        while tile < end {
+            let tile_end = (tile + pipeline.tile_rows).min(end);
+            let mut needed = [(0, 0); MAX_STAGES];
+            let mut rows = (tile, tile_end);
+            for (stage, needed) in pipeline.stages.iter().zip(&mut needed).rev() {
+                *needed = rows;
+                let window = self.program.layers[stage.layer].window();
+                let height = stage.input.map_or(0, |input| input.height);
+                let last = (rows.1 - 1) * window.stride + window.size;
+                rows = ((rows.0 * window.stride).saturating_sub(window.top), last.saturating_sub(window.top).min(height));
+            }
+            for (stage, (needed, done)) in pipeline.stages.iter().zip(needed.iter().zip(&mut done)) {
+                let first = needed.0.max(*done);
+                *done = needed.1;
+                self.rows(stage, scratch, first, needed.1, &mut pointers);
+            }
+            tile = tile_end;
+        }
+    }
+
+    fn memory(&self, grid: &Grid, scratch: *mut f32) -> *mut f32 {
+        match grid.place {
+            Place::Arena => self.arena,
+            Place::Scratch => scratch,
+        }
+    }
+}
