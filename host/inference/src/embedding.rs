@@ -11,22 +11,35 @@ pub struct Embedding {
     values: Box<[f32]>,
 }
 
+/// Features that are all zero, or not all finite: they point nowhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the features have no direction")]
+pub struct NoDirection;
+
 impl Embedding {
-    /// From a network's features of image `image` of a batch: each divided by their length (the root of the sum of their squares).
+    /// Features by `model`, each divided by their length (the root of the sum of their squares).
     ///
     /// # Errors
-    /// When the image is not in the batch, or its features are all zero or not finite: they have no direction.
+    /// When they point nowhere.
+    pub fn new(model: &'static str, features: &[f32]) -> Result<Self, NoDirection> {
+        let length = features.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
+        if !(length.is_finite() && length > 0.0) {
+            return Err(NoDirection);
+        }
+        let values = features.iter().map(|value| (f64::from(*value) / length) as f32).collect();
+        Ok(Self { model, values })
+    }
+
+    /// From a network's features of image `image` of a batch.
+    ///
+    /// # Errors
+    /// When the image is not in the batch, or its features point nowhere.
     pub(crate) fn of(model: &'static str, features: &Array, image: usize) -> Result<Self, EngineError> {
         let shape = features.shape();
         let count = shape.channels * shape.height * shape.width;
         let of_image = features.values().chunks_exact(count.max(1)).nth(image);
         let features = of_image.ok_or_else(|| EngineError::Output { what: format!("image {image} of {:?}", shape.dims()) })?;
-        let length = features.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
-        if !(length.is_finite() && length > 0.0) {
-            return Err(EngineError::Output { what: "the features have no direction".to_owned() });
-        }
-        let values = features.iter().map(|value| (f64::from(*value) / length) as f32).collect();
-        Ok(Self { model, values })
+        Self::new(model, features).map_err(|error| EngineError::Output { what: error.to_string() })
     }
 
     /// The model, such as `efficientnet-lite0`.
