@@ -18,7 +18,7 @@ words! {
 }
 
 section! {
-    /// The models that find faces, people and objects.
+    /// The models that look at images: what is in them, and what they look like.
     Inference = "inference" {
         /// Where models run: `auto` takes a GPU if there is a usable one.
         device: Device = r#""auto""# (Restart);
@@ -34,7 +34,7 @@ section! {
         queue: usize = "256" in "1" to "65536" (Restart);
         /// Threads for arithmetic on the CPU; 0 takes as many as there are cores.
         threads: usize = "0" in "0" to "1024" (Restart);
-        /// Memory for remembered detections.
+        /// Memory for remembered detections and features.
         detection_cache: ByteSize = r#""32MiB""# in r#""0B""# to r#""64GiB""# (Restart);
         /// A folder with other weights for the same networks. Not set: the ones built in.
         models_dir: Option<PathBuf> = "" (Restart);

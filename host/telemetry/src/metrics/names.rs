@@ -109,8 +109,8 @@ metrics! {
     INFERENCE_IMAGES = "breakwater_inference_images", Counter, ["model"], "Images run; divided by batches, the mean size of a batch";
     INFERENCE_REJECTED = "breakwater_inference_rejected", Counter, ["model"], "Calls refused because the queue was full";
     INFERENCE_QUEUE = "breakwater_inference_queue_depth", Gauge, ["model"], "Calls waiting for a batch";
-    INFERENCE_CACHE_HITS = "breakwater_inference_cache_hits", Counter, ["model"], "Calls answered by the detection cache";
-    INFERENCE_CACHE_MISSES = "breakwater_inference_cache_misses", Counter, ["model"], "Calls the detection cache could not answer";
+    INFERENCE_CACHE_HITS = "breakwater_inference_cache_hits", Counter, ["model"], "Calls answered by what the model found before";
+    INFERENCE_CACHE_MISSES = "breakwater_inference_cache_misses", Counter, ["model"], "Calls for which the model had to run";
     CPU_POOL_PERMITS = "breakwater_cpu_pool_permits", Gauge, [], "Jobs the CPU pool runs at once at most";
     CPU_POOL_IN_USE = "breakwater_cpu_pool_in_use", Gauge, [], "Jobs the CPU pool runs now";
     CPU_POOL_QUEUED = "breakwater_cpu_pool_queued", Gauge, [], "Jobs waiting for the CPU pool";
