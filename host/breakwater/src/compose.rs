@@ -15,8 +15,9 @@ use breakwater_cache::{Cache, Clock};
 use breakwater_core::Deadline;
 use breakwater_flags::{FlagRecords, Flags, MemoryFlagRecords};
 use breakwater_inference::Inference;
-use breakwater_operations::{CpuPermits, MediaRoot, ModelDetectors, Operations, OperationsConfig, Parts};
+use breakwater_operations::{MediaRoot, ModelDetectors, Operations, OperationsConfig, Parts};
 use breakwater_plugins::{Catalogue, CatalogueRecords, MemoryRecords, Ports};
+use breakwater_resilience::CpuPermits;
 use breakwater_settings::Settings;
 use breakwater_store::SqliteStore;
 use breakwater_telemetry::{Metrics, Tracer};
@@ -65,7 +66,7 @@ impl Host {
         let stop = CancellationToken::new();
         let cpu = CpuPermits::start("cpu", convert::threads(settings.operations.cpu_threads), settings.operations.cpu_queue)
             .context("cannot start the CPU pool")?;
-        let inference = Inference::start(convert::inference_config(settings)).context("cannot start inference")?;
+        let inference = Inference::start(convert::inference_config(settings), Arc::clone(&cpu)).context("cannot start inference")?;
         let records = Records::open(&data_dir, keep).await?;
         let upstreams = upstreams_of(settings, &records, &metrics, &tracer, &stop).await?;
         let flags = Flags::open(records.flags, upstreams::flags(settings)).await.context("cannot read the feature flags")?;

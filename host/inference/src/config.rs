@@ -52,7 +52,7 @@ pub struct InferenceConfig {
     pub max_delay: Duration,
     /// The most calls that one model prepares or has waiting; any more are refused at once.
     pub queue: usize,
-    /// Threads for the arithmetic on the CPU, and as many for preparing images.
+    /// Images that each model works on side by side on the CPU, if the CPU pool has as many threads.
     pub threads: usize,
     /// Memory for remembered detections, in bytes.
     pub detection_cache_bytes: u64,

@@ -56,9 +56,6 @@ pub enum InferenceError {
     /// A thread could not be started.
     #[error("could not start a thread")]
     Thread(#[from] std::io::Error),
-    /// The pool of threads could not be started.
-    #[error("could not start a pool of threads")]
-    Pool(#[from] rayon::ThreadPoolBuildError),
 }
 
 impl From<InferenceError> for Failure {

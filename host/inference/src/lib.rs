@@ -1,7 +1,7 @@
 //! Detectors and features of images: devices, models, networks, batching and memory of what was found.
 //!
 //! A call of [`Inference::detect`] or [`Inference::embed`] takes this path: the cache; the flight that others may have started for the same image
-//! (`flight`); a place in the model's bounded queue (`worker`); scaling on the pool (`pool`, [`frame`]); a batch on the device
+//! (`flight`); a place in the model's bounded queue (`worker`); scaling on the CPU pool ([`frame`]); a batch on the device
 //! in use ([`device`], [`engine`]); decoding and suppression on the pool ([`yunet`], [`nanodet`], [`suppression`]), or features
 //! made comparable ([`embedding`]).
 //!
@@ -20,7 +20,6 @@ mod found;
 pub mod frame;
 pub mod model;
 pub mod nanodet;
-mod pool;
 mod self_test;
 mod service;
 pub mod statistics;

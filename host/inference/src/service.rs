@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use breakwater_core::{Deadline, Detection, DetectionKind, Failure};
+use breakwater_resilience::CpuPermits;
 use breakwater_vision::{ContentDigest, Image};
 
 use crate::config::InferenceConfig;
@@ -16,7 +17,6 @@ use crate::flight::{Flights, Joined};
 use crate::found::{Found, FoundCache, Key};
 use crate::graph::weights::Network;
 use crate::model::{Model, ModelInfo};
-use crate::pool::{self, CpuPool};
 use crate::self_test;
 use crate::statistics::{InferenceStatistics, add};
 use crate::worker::{Worker, WorkerConfig};
@@ -27,7 +27,7 @@ pub struct Inference {
     devices: Arc<Devices>,
     cache: Arc<FoundCache>,
     flights: Flights<Key, Found>,
-    pool: CpuPool,
+    cpu: Arc<CpuPermits>,
     budget: Duration,
 }
 
@@ -42,39 +42,38 @@ impl Inference {
     /// The model that gives features.
     const EMBEDDER: Model = Model::EfficientNetLite0;
 
-    /// Loads the models, chooses the device and starts a thread per model.
+    /// Loads the models, chooses the device and starts the threads that feed it. Processor work is done in `cpu`.
     ///
     /// A GPU is taken only if it finds a known face where it is; the first kernels are compiled by that.
     ///
     /// # Errors
     /// When the configuration or the weights are wrong, a demanded GPU is not usable, or a thread cannot be started.
-    pub fn start(config: InferenceConfig) -> Result<Arc<Self>, InferenceError> {
+    pub fn start(config: InferenceConfig, cpu: Arc<CpuPermits>) -> Result<Arc<Self>, InferenceError> {
         config.validate()?;
-        let threads = Arc::new(pool::threads("inference-cpu", config.threads)?);
-        let cpu: Arc<dyn Engine> = Arc::new(BurnEngine::cpu(Some(threads)));
+        let processor: Arc<dyn Engine> = Arc::new(BurnEngine::cpu(Some(Arc::clone(cpu.threads()))));
         let yunet = Model::YuNet.load(config.models_dir.as_deref())?;
-        let engines = choice::choose(&config, cpu, |engine| self_test::check_engine(engine, &yunet))?;
-        Self::start_on(config, engines)
+        let engines = choice::choose(&config, processor, |engine| self_test::check_engine(engine, &yunet))?;
+        Self::start_on(config, cpu, engines)
     }
 
     /// As [`Self::start`], on engines of the caller's choice.
     ///
     /// # Errors
     /// When the configuration or the weights are wrong, or a thread cannot be started.
-    pub fn start_on(config: InferenceConfig, engines: Engines) -> Result<Arc<Self>, InferenceError> {
+    pub fn start_on(config: InferenceConfig, cpu: Arc<CpuPermits>, engines: Engines) -> Result<Arc<Self>, InferenceError> {
         config.validate()?;
         let devices = Arc::new(Devices::new(engines));
         let mut lanes = Vec::new();
         for model in Model::ALL {
             let network = model.load(config.models_dir.as_deref())?;
-            lanes.push(Arc::new(Lane::start(model, network, &config, &devices)?));
+            lanes.push(Arc::new(Lane::start(model, network, &config, &devices, &cpu)?));
         }
         Ok(Arc::new(Self {
             lanes,
             devices,
             cache: Arc::new(FoundCache::new(config.detection_cache_bytes)),
             flights: Flights::new(),
-            pool: CpuPool::new("inference-prepare", config.threads)?,
+            cpu,
             budget: config.budget,
         }))
     }
@@ -123,11 +122,11 @@ impl Inference {
             return Ok(found);
         }
         let start = || {
-            let (lane, image, pool, cache) = (Arc::clone(lane), Arc::clone(image), self.pool.clone(), Arc::clone(&self.cache));
+            let (lane, image, cpu, cache) = (Arc::clone(lane), Arc::clone(image), Arc::clone(&self.cpu), Arc::clone(&self.cache));
             let deadline = Deadline::after(self.budget);
             async move {
                 // A device that hangs must not hold the flight: those who come after its end start anew.
-                let found = deadline.bound("the inference", lane.infer(image, &pool, deadline)).await??;
+                let found = deadline.bound("the inference", lane.infer(image, &cpu, deadline)).await??;
                 cache.insert(key, found.clone());
                 Ok(found)
             }
@@ -205,7 +204,7 @@ impl Inference {
             return Ok(image.digest());
         }
         let image = Arc::clone(image);
-        self.pool.run("reading an image", deadline, move || image.digest()).await
+        self.cpu.compute(deadline, move || image.digest()).await
     }
 
     fn lane(&self, model: Model) -> Result<&Arc<Lane>, Failure> {
@@ -215,7 +214,13 @@ impl Inference {
 }
 
 impl Lane {
-    fn start(model: Model, network: Network, config: &InferenceConfig, devices: &Arc<Devices>) -> Result<Self, InferenceError> {
+    fn start(
+        model: Model,
+        network: Network,
+        config: &InferenceConfig,
+        devices: &Arc<Devices>,
+        cpu: &Arc<CpuPermits>,
+    ) -> Result<Self, InferenceError> {
         let info = model.info(&network);
         let config = WorkerConfig {
             model: model.name(),
@@ -225,17 +230,17 @@ impl Lane {
             max_delay: config.max_delay,
             queue: config.queue,
         };
-        Ok(Self { model, info, worker: Worker::start(config, Arc::clone(devices))? })
+        Ok(Self { model, info, worker: Worker::start(config, devices, cpu)? })
     }
 
     /// Prepares the image on the pool, runs it in a batch, reads the result on the pool.
-    async fn infer(&self, image: Arc<Image>, pool: &CpuPool, deadline: Deadline) -> Result<Found, Failure> {
+    async fn infer(&self, image: Arc<Image>, cpu: &CpuPermits, deadline: Deadline) -> Result<Found, Failure> {
         let slot = self.worker.admit()?;
         let model = self.model;
         let original = image.size();
-        let frame = pool.run("preparing an image", deadline, move || model.frame(&image)).await?;
+        let frame = cpu.go_on(deadline, move || model.frame(&image)).await?;
         let run = slot.run(frame, deadline).await?;
         let read = move || model.read(&run.outputs, run.image, original).map_err(|cause| error::failed(model.name(), cause));
-        pool.run("reading results", deadline, read).await?
+        cpu.go_on(deadline, read).await?
     }
 }

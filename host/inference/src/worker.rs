@@ -226,3 +226,30 @@ impl Threads {
         }));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::Engines;
+    use crate::engine::burn::BurnEngine;
+    use crate::model::Model;
+    use crate::self_test;
+
+    #[tokio::test]
+    async fn a_run_on_the_processor_waits_for_a_permit_as_long_as_its_caller_does() {
+        let cpu = CpuPermits::start("cpu", 1, 1).unwrap();
+        let engines = Engines { preferred: Arc::new(BurnEngine::cpu(None)), fallback: None, reason: "a test".to_owned() };
+        let (network, normalisation) = (Model::YuNet.load(None).unwrap(), Model::YuNet.normalisation());
+        let config = WorkerConfig { model: "yunet", network, normalisation, max_batch: 1, max_delay: Duration::ZERO, queue: 1 };
+        let worker = Worker::start(config, &Arc::new(Devices::new(engines)), &cpu).unwrap();
+        let run = |budget| worker.admit().unwrap().run(self_test::frame(), Deadline::after(budget));
+
+        let permit = cpu.permit(Deadline::after(Duration::from_secs(60))).unwrap();
+        assert_eq!(run(Duration::from_millis(20)).await.unwrap_err().code, "call.deadline");
+        let statistics = worker.statistics();
+        assert_eq!((statistics.runs, statistics.failures, statistics.abandoned), (0, 0, 1));
+        drop(permit);
+        run(Duration::from_secs(60)).await.unwrap();
+        assert_eq!(worker.statistics().runs, 1);
+    }
+}

@@ -9,7 +9,6 @@
 mod caching;
 pub mod chain;
 pub mod chains;
-pub mod cpu;
 pub mod crop;
 pub mod detect;
 pub mod detectors;
@@ -37,7 +36,6 @@ pub use breakwater_inference::{DeviceKind, DeviceReport};
 pub use breakwater_plugins::{GenerationInfo, GenerationState, PluginInfo};
 pub use breakwater_vision::Format;
 pub use chains::{Caching, ChainConfig, Chains};
-pub use cpu::{CpuPermits, CpuStatistics};
 pub use crop::{CropInput, CropOutput, CropTimings};
 pub use detect::{DetectInput, DetectOutput, DetectTimings};
 pub use detectors::{Detectors, ModelDetectors};

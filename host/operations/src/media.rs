@@ -13,10 +13,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use breakwater_core::{Deadline, Failure};
+use breakwater_resilience::CpuPermits;
 use breakwater_vision::Format;
 use bytes::Bytes;
-
-use crate::cpu::CpuPermits;
 
 /// The longest path accepted, in bytes.
 const MAX_PATH: usize = 1024;

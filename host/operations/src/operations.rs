@@ -9,12 +9,12 @@ use breakwater_core::{CallContext, Failure, Outcome, Payload, ServedBy};
 use breakwater_flags::Flags;
 use breakwater_inference::DeviceReport;
 use breakwater_plugins::Catalogue;
+use breakwater_resilience::CpuPermits;
 use breakwater_telemetry::{Metrics, Tracer};
 use breakwater_upstream::Upstreams;
 use breakwater_vision::Limits;
 
 use crate::chains::Chains;
-use crate::cpu::CpuPermits;
 use crate::detectors::Detectors;
 use crate::invoke::HostSnapshot;
 use crate::media::MediaRoot;

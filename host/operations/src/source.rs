@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use breakwater_core::{Deadline, Failure, FailureKind, Size};
+use breakwater_resilience::CpuPermits;
 use breakwater_vision::{Detail, Image, Limits};
 use bytes::Bytes;
 
-use crate::cpu::CpuPermits;
 use crate::media::MediaRoot;
 
 /// The longer edge detectors and plugins may count on, in pixels: detectors scale larger pictures down to it. Those may be decoded at a reduced

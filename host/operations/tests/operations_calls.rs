@@ -19,10 +19,11 @@ use breakwater_core::{
 use breakwater_flags::{Flag, Flags, MemoryFlagRecords};
 use breakwater_inference::{DeviceKind, DeviceReport};
 use breakwater_operations::{
-    Caching, ChainConfig, Chains, CpuPermits, CropInput, DetectInput, Detectors, ImageSource, MediaRoot, Operations, OperationsConfig,
-    Parts, Readiness, ReadinessConfig, WantedSize, readiness,
+    Caching, ChainConfig, Chains, CropInput, DetectInput, Detectors, ImageSource, MediaRoot, Operations, OperationsConfig, Parts,
+    Readiness, ReadinessConfig, WantedSize, readiness,
 };
 use breakwater_plugins::{Catalogue, Compiler, Detect, MemoryRecords, Ports, RuntimeConfig};
+use breakwater_resilience::CpuPermits;
 use breakwater_telemetry::{Metrics, Tracer};
 use breakwater_upstream::{NoUpstreamObserver, Upstreams, UpstreamsConfig};
 use breakwater_vision::{Image, Limits};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 pub use breakwater_core::BoxFuture;
 use breakwater_core::{CallContext, Deadline, Detection, DetectionKind, Failure, FailureKind, OutboundRequest, OutboundResponse};
+use breakwater_resilience::CpuPermits;
 use breakwater_vision::Image;
 
 /// Finds things in images; implemented over the inference engine.
@@ -23,6 +24,12 @@ pub trait CpuPool: Send + Sync + 'static {
     ///
     /// Fails when the pool is full or `deadline` comes before the job has ended; a job that has started runs to its end all the same.
     fn run(&self, job: Box<dyn FnOnce() + Send>, deadline: Deadline) -> BoxFuture<'static, Result<(), Failure>>;
+}
+
+impl CpuPool for CpuPermits {
+    fn run(&self, job: Box<dyn FnOnce() + Send>, deadline: Deadline) -> BoxFuture<'static, Result<(), Failure>> {
+        Box::pin(Self::run(self, job, deadline))
+    }
 }
 
 /// Sends requests to services: named upstreams, and URLs. Implemented over the host's HTTP client with its pool, retries and breakers.

@@ -6,6 +6,7 @@
 //! - [`budget`]: keeps extra attempts a fixed share of the calls, however much fails.
 //! - [`breaker`]: stops calling what keeps failing, and probes it again later.
 //! - [`bulkhead`]: bounds how many calls run at once and how many may wait.
+//! - [`cpu`]: one pool for all work of the processor, as many permits as threads, and a bounded queue.
 //! - [`adaptive`]: a limit of calls that follows the latency.
 //! - [`shed`]: turns calls away by priority while the other side is overloaded.
 //! - [`balance`], [`ejection`] and [`hedge`]: which endpoint an attempt goes to, which one gets none for a while, and when a second
@@ -23,6 +24,7 @@ pub mod breaker;
 pub mod budget;
 pub mod bulkhead;
 mod clock;
+pub mod cpu;
 pub mod ejection;
 mod endpoint;
 pub mod hedge;
@@ -39,6 +41,7 @@ pub use balance::BalanceKind;
 pub use breaker::{Breaker, BreakerConfig, OpossumOptions, Permit, Rejected, SlowCalls, State, Trip};
 pub use budget::{BudgetConfig, RetryBudget};
 pub use bulkhead::{Bulkhead, BulkheadConfig, BulkheadError, BulkheadPermit};
+pub use cpu::{CpuJob, CpuPermit, CpuPermits, CpuStatistics};
 pub use ejection::EjectionConfig;
 pub use endpoint::EndpointSpec;
 pub use hedge::HedgeConfig;

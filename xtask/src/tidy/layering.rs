@@ -43,7 +43,7 @@ const LAYERS: &[Layer] = &[
     Layer { name: CONVNET, may_know: &[CORE], why: "networks and their arithmetic; what is in a picture is for inference" },
     Layer {
         name: INFERENCE,
-        may_know: &[CORE, CONVNET, VISION, TELEMETRY],
+        may_know: &[CORE, CONVNET, VISION, TELEMETRY, RESILIENCE],
         why: "detectors take images and give detections; nothing above them is needed for that",
     },
     Layer {

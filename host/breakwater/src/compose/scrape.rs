@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use breakwater_cache::Cache;
 use breakwater_inference::Inference;
-use breakwater_operations::CpuPermits;
 use breakwater_plugins::{Catalogue, GenerationState, PluginInfo};
+use breakwater_resilience::CpuPermits;
 use breakwater_telemetry::{
     BreakerSample, CacheTier, EndpointSample, ModelSample, PluginSample, PoolSample, Sources, TierSample, Tracer, UpstreamSample,
 };

@@ -11,14 +11,14 @@ use tokio::task::JoinHandle;
 use crate::fake::{FakeEngine, Poison, start};
 use crate::pictures::cut;
 
-type Call = JoinHandle<Result<Arc<[Detection]>, Failure>>;
+pub(crate) type Call = JoinHandle<Result<Arc<[Detection]>, Failure>>;
 
-fn config() -> InferenceConfig {
+pub(crate) fn config() -> InferenceConfig {
     // An hour: a test that needed it would not end, so every batch below is complete for another reason.
-    InferenceConfig { max_delay: Duration::from_secs(3600), threads: 2, ..InferenceConfig::default() }
+    InferenceConfig { max_delay: Duration::from_secs(3600), ..InferenceConfig::default() }
 }
 
-fn soon() -> Deadline {
+pub(crate) fn soon() -> Deadline {
     Deadline::after(Duration::from_secs(60))
 }
 
@@ -26,16 +26,16 @@ fn cpu(poison: Poison) -> FakeEngine {
     FakeEngine::new(DeviceKind::Cpu, poison)
 }
 
-fn call(inference: &Arc<Inference>, image: &Arc<Image>, kind: DetectionKind, deadline: Deadline) -> Call {
+pub(crate) fn call(inference: &Arc<Inference>, image: &Arc<Image>, kind: DetectionKind, deadline: Deadline) -> Call {
     let (inference, image) = (Arc::clone(inference), Arc::clone(image));
     tokio::spawn(async move { inference.detect(&image, kind, deadline).await })
 }
 
-fn yunet(inference: &Inference) -> ModelStatistics {
+pub(crate) fn yunet(inference: &Inference) -> ModelStatistics {
     inference.statistics().models.iter().find(|(name, _)| *name == "yunet").unwrap().1
 }
 
-async fn until(what: &str, mut condition: impl FnMut() -> bool) {
+pub(crate) async fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = soon();
     while !condition() {
         assert!(!deadline.has_passed(), "{what} never came true");

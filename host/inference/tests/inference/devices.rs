@@ -7,7 +7,7 @@ use breakwater_core::{Deadline, DetectionKind, Size};
 use breakwater_inference::engine::burn::BurnEngine;
 use breakwater_inference::{DeviceKind, DevicePreference, Engines, Inference, InferenceConfig};
 
-use crate::fake::{FakeEngine, Poison};
+use crate::fake::{FakeEngine, Poison, pool};
 use crate::pictures::{cut_to, shipped};
 
 fn soon() -> Deadline {
@@ -20,7 +20,7 @@ async fn a_device_lost_at_run_time_moves_the_service_to_the_cpu_and_the_call_is_
         let broken = FakeEngine::broken(DeviceKind::Gpu, poison);
         let engines =
             Engines { preferred: Arc::new(broken), fallback: Some(Arc::new(BurnEngine::cpu(None))), reason: "the best GPU found".into() };
-        let inference = Inference::start_on(InferenceConfig::default(), engines).unwrap();
+        let inference = Inference::start_on(InferenceConfig::default(), pool(2), engines).unwrap();
         let before = inference.device();
         assert_eq!((before.kind, before.name.as_str(), before.reason.as_str()), (DeviceKind::Gpu, "fake", "the best GPU found"));
 
@@ -40,7 +40,7 @@ async fn a_device_lost_at_run_time_moves_the_service_to_the_cpu_and_the_call_is_
 #[tokio::test]
 async fn the_smallest_and_the_thinnest_images_are_answered_and_the_worker_lives_on() {
     let config = InferenceConfig { device: DevicePreference::Cpu, ..InferenceConfig::default() };
-    let inference = Inference::start(config).unwrap();
+    let inference = Inference::start(config, pool(2)).unwrap();
     for area in [Size::new(1, 1), Size::new(1, 300), Size::new(500, 1), Size::new(2, 33)] {
         let image = cut_to(0, area);
         for kind in DetectionKind::ALL {
@@ -56,7 +56,7 @@ async fn the_smallest_and_the_thinnest_images_are_answered_and_the_worker_lives_
 async fn the_self_test_fails_on_an_engine_that_computes_nonsense() {
     let nonsense = FakeEngine::new(DeviceKind::Cpu, Poison::Error);
     let engines = Engines { preferred: Arc::new(nonsense), fallback: None, reason: "a test".into() };
-    let inference = Inference::start_on(InferenceConfig::default(), engines).unwrap();
+    let inference = Inference::start_on(InferenceConfig::default(), pool(2), engines).unwrap();
     let failure = inference.self_test().await.unwrap_err();
     assert!(failure.message.contains("does not find a known face"), "{failure}");
 }

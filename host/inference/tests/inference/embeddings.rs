@@ -8,7 +8,7 @@ use breakwater_inference::{DeviceKind, DevicePreference, Embedding, Inference, I
 use breakwater_vision::{Detail, Format, Image, Limits, OutputOptions, render};
 use safetensors::SafeTensors;
 
-use crate::fake::{FakeEngine, Poison, start};
+use crate::fake::{FakeEngine, Poison, pool, start};
 use crate::pictures::{cut, cut_to, root, shipped};
 
 fn soon() -> Deadline {
@@ -140,7 +140,7 @@ const REFERENCE: [&str; 3] = ["astronaut", "coffee", "chelsea"];
 
 #[tokio::test]
 async fn photographs_are_near_the_reference_and_near_themselves_made_smaller() {
-    let inference = Inference::start(InferenceConfig { device: DevicePreference::Cpu, ..InferenceConfig::default() }).unwrap();
+    let inference = Inference::start(InferenceConfig { device: DevicePreference::Cpu, ..InferenceConfig::default() }, pool(2)).unwrap();
     let golden = std::fs::read(root().join("host/inference/tests/golden/efficientnet_lite0_3_photographs.safetensors")).unwrap();
     let golden = SafeTensors::deserialize(&golden).unwrap().tensor(efficientnet_lite0::OUTPUT).unwrap().data().to_vec();
     let golden: Vec<f32> = golden.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();

@@ -7,6 +7,7 @@ use breakwater_inference::batch::Batch;
 use breakwater_inference::engine::{DeviceKind, Engine, EngineError, Session};
 use breakwater_inference::graph::weights::Network;
 use breakwater_inference::{Engines, Inference, InferenceConfig, efficientnet_lite0};
+use breakwater_resilience::CpuPermits;
 
 /// What the engine does with a batch that holds a poisonous image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +23,7 @@ pub(crate) struct FakeEngine {
     /// Fails every run, poisonous or not.
     broken: bool,
     batch: usize,
+    concurrency: usize,
     shared: Arc<Shared>,
 }
 
@@ -36,11 +38,12 @@ struct State {
     closed: bool,
     batches: Vec<usize>,
     running: usize,
+    most: usize,
 }
 
 impl FakeEngine {
     pub(crate) fn new(kind: DeviceKind, poison: Poison) -> Self {
-        Self { kind, poison, broken: false, batch: usize::MAX, shared: Arc::default() }
+        Self { kind, poison, broken: false, batch: usize::MAX, concurrency: 1, shared: Arc::default() }
     }
 
     /// An engine that fails every run.
@@ -51,6 +54,11 @@ impl FakeEngine {
     /// An engine that gains nothing from batches.
     pub(crate) fn one_by_one(self) -> Self {
         Self { batch: 1, ..self }
+    }
+
+    /// An engine that works on so many images side by side.
+    pub(crate) fn side_by_side(self, concurrency: usize) -> Self {
+        Self { batch: 1, concurrency, ..self }
     }
 
     /// Runs wait from now on.
@@ -67,6 +75,11 @@ impl FakeEngine {
     /// Sizes of the batches that were run or are running.
     pub(crate) fn batches(&self) -> Vec<usize> {
         self.shared.state.lock().unwrap().batches.clone()
+    }
+
+    /// The most runs that there ever were at once.
+    pub(crate) fn most(&self) -> usize {
+        self.shared.state.lock().unwrap().most
     }
 
     /// Runs that have begun and not ended.
@@ -86,6 +99,10 @@ impl Engine for FakeEngine {
 
     fn preferred_batch(&self) -> usize {
         self.batch
+    }
+
+    fn concurrency(&self) -> usize {
+        self.concurrency
     }
 
     fn prepare(&self, network: &Network) -> Result<Box<dyn Session>, EngineError> {
@@ -109,6 +126,7 @@ impl Session for FakeSession {
             let mut state = self.shared.state.lock().unwrap();
             state.batches.push(shape.images);
             state.running += 1;
+            state.most = state.most.max(state.running);
             let mut state = self.shared.opened.wait_while(state, |state| state.closed).unwrap();
             state.running -= 1;
         }
@@ -132,9 +150,14 @@ impl Session for FakeSession {
     }
 }
 
+/// A pool of so many threads.
+pub(crate) fn pool(threads: usize) -> Arc<CpuPermits> {
+    CpuPermits::start("cpu", threads, 256).unwrap()
+}
+
 /// Detectors on a fake engine and nothing else.
 pub(crate) fn start(engine: FakeEngine, config: InferenceConfig) -> (Arc<Inference>, Arc<FakeEngine>) {
     let engine = Arc::new(engine);
     let engines = Engines { preferred: Arc::clone(&engine) as Arc<dyn Engine>, fallback: None, reason: "a test".into() };
-    (Inference::start_on(config, engines).unwrap(), engine)
+    (Inference::start_on(config, pool(2), engines).unwrap(), engine)
 }

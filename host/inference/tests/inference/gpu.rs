@@ -11,6 +11,7 @@ use breakwater_inference::engine::burn::BurnEngine;
 use breakwater_inference::model::Model;
 use breakwater_inference::{DeviceKind, DevicePreference, Inference, InferenceConfig};
 
+use crate::fake::pool;
 use crate::golden::check;
 
 const CHILD: &str = "BREAKWATER_TEST_GPU_CHILD";
@@ -104,13 +105,13 @@ async fn a_software_rasteriser_serves_only_when_it_is_allowed() {
     if adapters().is_empty() {
         return println!("{NO_ADAPTER}");
     }
-    let refused = Inference::start(InferenceConfig { allow_software: false, ..config() }).err().unwrap();
+    let refused = Inference::start(InferenceConfig { allow_software: false, ..config() }, pool(2)).err().unwrap();
     assert!(refused.to_string().contains("software rasteriser"), "{refused}");
     let automatic = InferenceConfig { device: DevicePreference::Auto, allow_software: false, ..config() };
-    let report = Inference::start(automatic).unwrap().device();
+    let report = Inference::start(automatic, pool(2)).unwrap().device();
     assert!(report.kind == DeviceKind::Cpu && report.reason.contains("software rasteriser"), "{report:?}");
 
-    let inference = Inference::start(InferenceConfig { adapter: Some("LLVM".into()), ..config() }).unwrap();
+    let inference = Inference::start(InferenceConfig { adapter: Some("LLVM".into()), ..config() }, pool(2)).unwrap();
     let report = inference.device();
     assert!(report.kind == DeviceKind::Gpu && report.name.contains("llvmpipe"), "{report:?}");
     let took = inference.self_test().await.unwrap();

@@ -18,3 +18,5 @@ mod layers;
 mod photographs;
 #[cfg(test)]
 mod pictures;
+#[cfg(test)]
+mod side_by_side;

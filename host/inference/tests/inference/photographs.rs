@@ -7,10 +7,11 @@ use breakwater_core::{Bounds, Deadline, Detection, DetectionKind};
 use breakwater_inference::{DevicePreference, Inference, InferenceConfig};
 use serde_json::Value;
 
+use crate::fake::pool;
 use crate::pictures::{open, shipped, unshipped};
 
 fn inference() -> std::sync::Arc<Inference> {
-    Inference::start(InferenceConfig { device: DevicePreference::Cpu, ..InferenceConfig::default() }).unwrap()
+    Inference::start(InferenceConfig { device: DevicePreference::Cpu, ..InferenceConfig::default() }, pool(2)).unwrap()
 }
 
 fn soon() -> Deadline {
