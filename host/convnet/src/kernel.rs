@@ -26,30 +26,38 @@ pub(crate) enum Clamp {
 }
 
 impl Clamp {
+    /// The choice is made once for all registers: inside the loops it would keep the compiler from holding them in registers.
+    ///
     /// # Safety
     /// The machine has `S`.
     #[inline(always)]
-    unsafe fn apply<S: Simd, const N: usize>(self, values: &mut [S::V; N]) {
+    unsafe fn apply<S: Simd, const N: usize, const M: usize>(self, values: &mut [[S::V; N]; M]) {
         // SAFETY: the caller vouches for the instructions.
         unsafe {
             let zero = S::splat(0.0);
             match self {
                 Self::None => {}
                 Self::Relu => {
-                    for value in values {
-                        *value = S::max(*value, zero);
+                    for m in 0..M {
+                        for n in 0..N {
+                            values[m][n] = S::max(values[m][n], zero);
+                        }
                     }
                 }
                 Self::Relu6 => {
                     let six = S::splat(6.0);
-                    for value in values {
-                        *value = S::min(S::max(*value, zero), six);
+                    for m in 0..M {
+                        for n in 0..N {
+                            values[m][n] = S::min(S::max(values[m][n], zero), six);
+                        }
                     }
                 }
                 Self::Leaky(slope) => {
                     let slope = S::splat(slope);
-                    for value in values {
-                        *value = S::fma(S::min(*value, zero), slope, S::max(*value, zero));
+                    for m in 0..M {
+                        for n in 0..N {
+                            values[m][n] = S::fma(S::min(values[m][n], zero), slope, S::max(values[m][n], zero));
+                        }
                     }
                 }
             }

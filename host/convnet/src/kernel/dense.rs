@@ -166,19 +166,20 @@ unsafe fn tile<S: Simd, const PANEL: usize, const PIXELS: usize, const UNIT: boo
                 input = input.add(row.block_stride);
             }
         }
-        for pixel in 0..PIXELS {
-            let at = (x + pixel) * S::LANES;
-            if !row.residual.is_null() {
-                for panel in 0..PANEL {
-                    sums[pixel][panel] = S::add(sums[pixel][panel], S::load(row.residual.add(panel * row.residual_stride + at)));
+        let at = x * S::LANES;
+        if !row.residual.is_null() {
+            for panel in 0..PANEL {
+                let residual = row.residual.add(panel * row.residual_stride + at);
+                for pixel in 0..PIXELS {
+                    sums[pixel][panel] = S::add(sums[pixel][panel], S::load(residual.add(pixel * S::LANES)));
                 }
             }
         }
-        for pixel in 0..PIXELS {
-            let at = (x + pixel) * S::LANES;
-            row.clamp.apply::<S, PANEL>(&mut sums[pixel]);
-            for panel in 0..PANEL {
-                S::store(row.out.add(panel * row.out_stride + at), sums[pixel][panel]);
+        row.clamp.apply::<S, PANEL, PIXELS>(&mut sums);
+        for panel in 0..PANEL {
+            let out = row.out.add(panel * row.out_stride + at);
+            for pixel in 0..PIXELS {
+                S::store(out.add(pixel * S::LANES), sums[pixel][panel]);
             }
         }
     }

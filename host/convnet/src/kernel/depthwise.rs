@@ -60,7 +60,7 @@ unsafe fn blocks<S: Simd, const WINDOW: usize, const STRIDE: usize, const SPAN: 
             let out = row.out.add(block * row.out_stride);
             let mut x = 0;
             while x + PIXELS <= row.width {
-                let mut sums = [bias; PIXELS];
+                let mut sums = [[bias]; PIXELS];
                 for line in 0..WINDOW {
                     let input = (*row.rows.add(line)).add(block * row.block_stride + x * STRIDE * S::LANES);
                     let mut values = [bias; SPAN];
@@ -70,13 +70,13 @@ unsafe fn blocks<S: Simd, const WINDOW: usize, const STRIDE: usize, const SPAN: 
                     for column in 0..WINDOW {
                         let weight = S::load(weights.add((line * WINDOW + column) * S::LANES));
                         for pixel in 0..PIXELS {
-                            sums[pixel] = S::fma(values[pixel * STRIDE + column], weight, sums[pixel]);
+                            sums[pixel][0] = S::fma(values[pixel * STRIDE + column], weight, sums[pixel][0]);
                         }
                     }
                 }
-                row.clamp.apply::<S, PIXELS>(&mut sums);
-                for (pixel, sum) in sums.into_iter().enumerate() {
-                    S::store(out.add((x + pixel) * S::LANES), sum);
+                row.clamp.apply::<S, 1, PIXELS>(&mut sums);
+                for pixel in 0..PIXELS {
+                    S::store(out.add((x + pixel) * S::LANES), sums[pixel][0]);
                 }
                 x += PIXELS;
             }
@@ -97,16 +97,15 @@ unsafe fn any<S: Simd>(row: &DepthwiseRow, block: usize, x: usize) {
     // SAFETY: every address is one that the documentation of `DepthwiseRow` lists.
     unsafe {
         let mut weights = row.weights.add(block * row.window * row.window * S::LANES);
-        let mut sums = [S::load(row.bias.add(block * S::LANES))];
+        let mut sums = [[S::load(row.bias.add(block * S::LANES))]];
         for line in 0..row.window {
             let input = (*row.rows.add(line)).add(block * row.block_stride + x * row.stride * S::LANES);
             for column in 0..row.window {
-                sums[0] = S::fma(S::load(input.add(column * S::LANES)), S::load(weights), sums[0]);
+                sums[0][0] = S::fma(S::load(input.add(column * S::LANES)), S::load(weights), sums[0][0]);
                 weights = weights.add(S::LANES);
             }
         }
-        row.clamp.apply::<S, 1>(&mut sums);
-        let [sum] = sums;
-        S::store(row.out.add(block * row.out_stride + x * S::LANES), sum);
+        row.clamp.apply::<S, 1, 1>(&mut sums);
+        S::store(row.out.add(block * row.out_stride + x * S::LANES), sums[0][0]);
     }
 }

@@ -30,10 +30,9 @@ pub(super) unsafe fn add<S: Simd>(row: &AddRow) {
             let (a, b) = (row.a.add(block * row.a_stride), row.b.add(block * row.b_stride));
             let out = row.out.add(block * row.out_stride);
             for x in 0..row.width {
-                let mut sum = [S::add(S::load(a.add(x * S::LANES)), S::load(b.add(x / row.repeat * S::LANES)))];
-                row.clamp.apply::<S, 1>(&mut sum);
-                let [sum] = sum;
-                S::store(out.add(x * S::LANES), sum);
+                let mut sum = [[S::add(S::load(a.add(x * S::LANES)), S::load(b.add(x / row.repeat * S::LANES)))]];
+                row.clamp.apply::<S, 1, 1>(&mut sum);
+                S::store(out.add(x * S::LANES), sum[0][0]);
             }
         }
     }
@@ -78,12 +77,12 @@ pub(super) unsafe fn bilinear<S: Simd>(row: &BilinearRow) {
                 let tap = &*row.taps.add(x);
                 let across = S::splat(tap.weight);
                 let (above, below) = (between::<S>(upper, tap, across), between::<S>(lower, tap, across));
-                let mut value = [S::fma(S::sub(below, above), down, above)];
+                let mut value = [[S::fma(S::sub(below, above), down, above)]];
                 if !row.a.is_null() {
-                    value = [S::add(value[0], S::load(row.a.add(block * row.a_stride + x * S::LANES)))];
+                    value = [[S::add(value[0][0], S::load(row.a.add(block * row.a_stride + x * S::LANES)))]];
                 }
-                row.clamp.apply::<S, 1>(&mut value);
-                S::store(row.out.add(block * row.out_stride + x * S::LANES), value[0]);
+                row.clamp.apply::<S, 1, 1>(&mut value);
+                S::store(row.out.add(block * row.out_stride + x * S::LANES), value[0][0]);
             }
         }
     }
@@ -149,9 +148,9 @@ pub(super) unsafe fn clamp<S: Simd>(row: &ClampRow) {
     unsafe {
         for block in 0..row.blocks {
             for x in 0..row.width {
-                let mut value = [S::load(row.a.add(block * row.a_stride + x * S::LANES))];
-                row.clamp.apply::<S, 1>(&mut value);
-                S::store(row.out.add(block * row.out_stride + x * S::LANES), value[0]);
+                let mut value = [[S::load(row.a.add(block * row.a_stride + x * S::LANES))]];
+                row.clamp.apply::<S, 1, 1>(&mut value);
+                S::store(row.out.add(block * row.out_stride + x * S::LANES), value[0][0]);
             }
         }
     }
