@@ -127,7 +127,7 @@ def main():
     environment = {"BREAKWATER__TELEMETRY__LOG_FILTER": "warn", "BREAKWATER__INFERENCE__DEVICE": "cpu"}
     services = [
         Service("breakwater", serve, ports[0], ours, environment, folder / "breakwater.log"),
-        Service("FastAPI + onnxruntime + OpenCV", peer, ports[1], {"target_aspect_ratio": "4:6"}, {"YUNET_WEIGHTS": str(ROOT / "models/yunet_n.safetensors")}, folder / "peer.log"),
+        Service("FastAPI + onnxruntime + OpenCV", peer, ports[1], {"target_aspect_ratio": "4:6"}, {"MODELS": str(ROOT / "models"), "PYTHONPATH": str(HERE.parent / "networks")}, folder / "peer.log"),
     ]
     rows: dict[tuple[str, int], list[dict[str, float]]] = {}
     try:

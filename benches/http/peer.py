@@ -9,7 +9,7 @@ import onnxruntime
 from fastapi import FastAPI, File, Form, HTTPException, UploadFile
 from fastapi.responses import Response
 
-from yunet_onnx import STRIDES, build
+from onnx_models.yunet import NETWORK, STRIDES
 
 LONGEST, THRESHOLD, OVERLAP, QUALITY = 640, 0.8, 0.45, 85
 
@@ -17,7 +17,7 @@ options = onnxruntime.SessionOptions()
 # One thread a request: more threads answer sooner and cost more processor time in total.
 options.intra_op_num_threads = 1
 cv2.setNumThreads(1)
-session = onnxruntime.InferenceSession(build(Path(os.environ["YUNET_WEIGHTS"])), options, providers=["CPUExecutionProvider"])
+session = onnxruntime.InferenceSession(NETWORK.build(Path(os.environ["MODELS"])), options, providers=["CPUExecutionProvider"])
 outputs = [output.name for output in session.get_outputs()]
 app = FastAPI()
 
