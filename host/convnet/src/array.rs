@@ -48,6 +48,12 @@ impl Array {
         &self.values
     }
 
+    /// Its values, to be changed.
+    #[must_use]
+    pub fn values_mut(&mut self) -> &mut [f32] {
+        &mut self.values
+    }
+
     /// Its values, without a copy.
     #[must_use]
     pub fn into_values(self) -> Vec<f32> {

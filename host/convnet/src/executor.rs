@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use crate::array::{Array, Outputs};
 use crate::error::ConvnetError;
-use crate::graph::shape::Shape;
+use crate::graph::shape::{GraphError, Shape};
 use crate::graph::weights::Network;
 use crate::input::Input;
 use crate::isa::Isa;
@@ -81,32 +81,21 @@ impl Executor {
         let plan = self.plan(shape)?;
         let mut arrays = Vec::with_capacity(self.program.exports.len());
         for (export, grid) in self.program.exports.iter().zip(&plan.exports) {
-            let channels = self.export_channels(export.node, shape)?;
-            let shape = Shape::new(shape.images, channels, grid.height, grid.width);
-            let elements =
-                shape.elements().ok_or(ConvnetError::TooLarge { dims: shape.dims(), bytes: usize::MAX, limit: Shape::MAX_ELEMENTS })?;
-            arrays.push((export.name.clone(), shape, vec![0.0; elements]));
+            let shape = Shape::new(shape.images, export.channels, grid.height, grid.width);
+            let values = shape.elements().ok_or(GraphError::Size { node: 0, dims: shape.dims() })?;
+            arrays.push((export.name.as_str(), Array::new(shape, vec![0.0; values])?));
         }
-        let bases: Vec<Target> =
-            arrays.iter_mut().map(|(_, shape, values)| Target { values: values.as_mut_ptr(), channels: shape.channels }).collect();
-        let sizes: Vec<usize> = plan.exports.iter().zip(&bases).map(|(grid, base)| grid.height * grid.width * base.channels).collect();
+        let targets: Vec<Target> = arrays.iter_mut().map(|(_, array)| Target(array.values_mut().as_mut_ptr())).collect();
         let image = |index: usize| {
-            let targets: Vec<Target> = bases
-                .iter()
-                .zip(&sizes)
-                // SAFETY: an array holds as many values per image for each image of the batch.
-                .map(|(base, size)| Target { values: unsafe { base.values.add(index * size) }, channels: base.channels })
-                .collect();
             if let Some(source) = input.image(index, shape) {
-                self.image(&plan, source, &targets);
+                self.image(&plan, source, index, &targets);
             }
         };
         match &self.threads {
             Some(threads) if shape.images > 1 => threads.install(|| (0..shape.images).into_par_iter().for_each(image)),
             _ => (0..shape.images).for_each(image),
         }
-        let arrays = arrays.into_iter().map(|(name, shape, values)| Ok((name, Array::new(shape, values)?)));
-        Ok(Outputs::new(arrays.collect::<Result<Vec<_>, ConvnetError>>()?))
+        Ok(Outputs::new(arrays.into_iter().map(|(name, array)| (name.to_owned(), array)).collect()))
     }
 
     /// Bytes that a run of one image of this shape needs on one thread, besides weights, input and outputs.
@@ -114,6 +103,7 @@ impl Executor {
     /// # Errors
     /// As [`Executor::run`].
     pub fn run_bytes(&self, shape: Shape) -> Result<usize, ConvnetError> {
+        shape.elements().ok_or(GraphError::Size { node: 0, dims: shape.dims() })?;
         Ok(self.plan(shape)?.bytes(1))
     }
 
@@ -135,18 +125,13 @@ impl Executor {
         lock(&self.plans).len()
     }
 
-    fn export_channels(&self, node: usize, shape: Shape) -> Result<usize, ConvnetError> {
-        let shapes = self.network.graph().shapes(Shape { images: 1, ..shape })?;
-        Ok(shapes.get(node).map_or(0, |shape| shape.channels))
-    }
-
     /// Computes one image on this thread, and on idle ones of the pool.
-    fn image(&self, plan: &Plan, source: Source<'_>, targets: &[Target]) {
+    fn image(&self, plan: &Plan, source: Source<'_>, index: usize, targets: &[Target]) {
         let active = self.active.fetch_add(1, Ordering::Relaxed) + 1;
         let threads = self.threads.as_deref();
         let parts = threads.map_or(1, |threads| threads.current_num_threads() / active).max(1);
         let mut workspace = self.idle().pop().unwrap_or_default();
-        run(&self.program, plan, self.kernels, source, &mut workspace, (threads, parts), targets);
+        run(&self.program, plan, self.kernels, source, &mut workspace, (threads, parts), (index, targets));
         self.idle().push(workspace);
         self.active.fetch_sub(1, Ordering::Relaxed);
     }

@@ -113,7 +113,7 @@ pub enum Op {
         /// How often.
         factor: usize,
     },
-    /// Bilinear sampling at half-pixel centres, edges repeated, without antialiasing: output `i` reads the input at
+    /// Bilinear sampling to a whole number of rows and columns, at half-pixel centres, edges repeated, without antialiasing: output `i` reads the input at
     /// `(i + 0.5) · denominator / numerator - 0.5`.
     ResizeBilinear {
         /// Output edge in units of the input edge, above the line.

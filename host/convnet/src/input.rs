@@ -101,8 +101,8 @@ impl Picture<'_> {
         if !inside(left, columns, width) || !inside(top, rows, height) {
             return Err(format!("{columns}x{rows} pixels at column {left} and row {top} do not lie in {width}x{height}"));
         }
-        let numbers = scaling.mean.iter().chain(&scaling.deviation);
-        if !numbers.clone().all(|number| number.is_finite()) || scaling.deviation.contains(&0.0) {
+        let ends = |(mean, deviation): (&f32, &f32)| [(0.0 - mean) / deviation, (255.0 - mean) / deviation];
+        if !scaling.mean.iter().zip(&scaling.deviation).flat_map(ends).all(f32::is_finite) {
             return Err(format!("{scaling:?} makes no finite numbers"));
         }
         Ok(())

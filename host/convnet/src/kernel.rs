@@ -8,6 +8,7 @@ pub(crate) mod dense;
 pub(crate) mod depthwise;
 pub(crate) mod pool;
 pub(crate) mod rows;
+mod tiles;
 
 use crate::isa::Isa;
 use crate::simd::{Portable, Simd};
@@ -115,7 +116,7 @@ macro_rules! kernels {
             }
             $(#[$attribute])?
             unsafe fn depthwise(row: &depthwise::DepthwiseRow) {
-                unsafe { depthwise::row::<$simd>(row) }
+                unsafe { depthwise::$panels::<$simd>(row) }
             }
             $(#[$attribute])?
             unsafe fn max_pool(row: &pool::PoolRow) {

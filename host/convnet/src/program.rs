@@ -176,10 +176,9 @@ impl Layer {
 /// A result that callers read.
 pub(crate) struct Export {
     pub(crate) name: String,
-    /// The node of the graph that has its shape.
-    pub(crate) node: usize,
     pub(crate) value: Id<Value>,
     pub(crate) first_channel: usize,
+    pub(crate) channels: usize,
     pub(crate) sigmoid: bool,
 }
 

@@ -63,7 +63,7 @@ pub(crate) fn run(
     source: Source<'_>,
     workspace: &mut Workspace,
     (pool, parts): (Option<&ThreadPool>, usize),
-    targets: &[Target],
+    (index, targets): (usize, &[Target]),
 ) {
     workspace.reserve(plan, parts);
     let Workspace { arena, zeros, scratch } = workspace;
@@ -76,7 +76,7 @@ pub(crate) fn run(
             _ => run.parts(pipeline, scratch, 0, parts),
         }
     }
-    run.export(targets);
+    run.export(index, targets);
 }
 
 impl Run<'_> {

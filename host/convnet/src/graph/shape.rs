@@ -1,5 +1,7 @@
 //! Shape inference, which is also how a graph is checked.
 
+use std::collections::HashSet;
+
 use crate::graph::{Activation, Conv, Graph, Node, NodeId, Op, Padding};
 
 /// Images, channels, rows and columns of a tensor.
@@ -118,8 +120,21 @@ impl Graph {
             }
             shapes.push(shape);
         }
+        self.check_names()?;
         self.check_outputs()?;
         Ok(shapes)
+    }
+
+    fn check_names(&self) -> Result<(), GraphError> {
+        let mut names = HashSet::new();
+        for (index, node) in self.nodes().iter().enumerate() {
+            if let Op::Conv(conv) = &node.op
+                && !names.insert(conv.name.as_str())
+            {
+                return Err(GraphError::Layer { node: index, what: format!("a second convolution named {:?}", conv.name) });
+            }
+        }
+        Ok(())
     }
 
     fn check_outputs(&self) -> Result<(), GraphError> {
@@ -187,8 +202,12 @@ fn node_shape(index: usize, node: &Node, input: Shape, shapes: &[Shape]) -> Resu
             Ok(Shape { height: first.height.saturating_mul(*factor), width: first.width.saturating_mul(*factor), ..*first })
         }
         Op::ResizeBilinear { numerator, denominator } => {
-            let scaled = |edge: usize| edge.saturating_mul(*numerator).checked_div(*denominator);
-            let (height, width) = scaled(first.height).zip(scaled(first.width)).ok_or_else(|| layer("a resize by n/0"))?;
+            let scaled = |edge: usize| {
+                let whole = edge.checked_mul(*numerator).filter(|scaled| *denominator > 0 && scaled.is_multiple_of(*denominator));
+                whole.and_then(|scaled| scaled.checked_div(*denominator))
+            };
+            let edges = scaled(first.height).zip(scaled(first.width));
+            let (height, width) = edges.ok_or_else(|| layer("a resize to no whole number of rows and columns"))?;
             Ok(Shape { height, width, ..*first })
         }
         Op::Channels { start, count } => {
@@ -258,7 +277,7 @@ mod tests {
         assert!(matches!(of(|b, x| b.conv(x, Conv { padding: Padding::all(0), ..conv(4, 9, 1, 1) })), GraphError::Layer { .. }));
         assert!(matches!(of(|b, x| b.max_pool(x, 2, 2, 2)), GraphError::Layer { .. }));
         assert!(matches!(of(|b, x| b.resize_bilinear(x, 1, 0)), GraphError::Layer { .. }));
-        assert!(matches!(of(|b, x| b.resize_bilinear(x, 1, 9)), GraphError::Size { .. }));
+        assert!(matches!(of(|b, x| b.resize_bilinear(x, 1, 9)), GraphError::Layer { .. }));
         assert!(matches!(of(|b, x| b.channels(x, 2, 2)), GraphError::Layer { .. }));
         assert!(matches!(of(|b, x| b.upsample_nearest(x, usize::MAX)), GraphError::Size { .. }));
         assert!(matches!(

@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 
 use crate::error::ConvnetError;
+use crate::graph::shape::GraphError;
 use crate::graph::weights::{Network, WeightTensor};
 use crate::graph::{Activation, Conv, Node, NodeId, Op};
 use crate::kernel::Clamp;
+use crate::plan::MAX_WINDOW;
 use crate::program::pack::{self, Filters};
 use crate::program::{Export, Kind, Layer, Piece, Program, Value, Window, concat, heads};
 use crate::table::Id;
@@ -21,7 +23,7 @@ pub(crate) fn lower(network: &Network, lanes: usize) -> Result<Program, ConvnetE
             lowering.node(index)?;
         }
     }
-    lowering.exports()?;
+    lowering.exports();
     Ok(lowering.program)
 }
 
@@ -108,6 +110,12 @@ impl<'a> Lowering<'a> {
             return Ok(());
         }
         let Some(node) = self.nodes.get(index) else { return Ok(()) };
+        if let Op::Conv(Conv { kernel, .. }) | Op::MaxPool { kernel, .. } = &node.op
+            && *kernel > MAX_WINDOW
+        {
+            let what = format!("a window of {kernel} rows, more than {MAX_WINDOW}");
+            return Err(GraphError::Layer { node: index, what }.into());
+        }
         let first = node.inputs.first().map_or(0, |id| id.index());
         match &node.op {
             Op::Input { .. } => self.input(index),
@@ -314,15 +322,14 @@ impl<'a> Lowering<'a> {
         self.remember(index, output);
     }
 
-    fn exports(&mut self) -> Result<(), ConvnetError> {
+    fn exports(&mut self) {
         for output in self.network.graph().outputs() {
             let node = output.node.index();
             if let Some(slice) = self.slice(node) {
-                let Slice { value, first_channel, sigmoid, .. } = slice;
-                self.program.exports.push(Export { name: output.name.clone(), node, value, first_channel, sigmoid });
+                let Slice { value, first_channel, channels, sigmoid } = slice;
+                self.program.exports.push(Export { name: output.name.clone(), value, channels, first_channel, sigmoid });
             }
         }
-        Ok(())
     }
 
     pub(super) fn channels_of(&self, node: usize) -> usize {

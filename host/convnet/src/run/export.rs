@@ -3,26 +3,24 @@
 use crate::plan::Grid;
 use crate::run::Run;
 
-/// Where the planes of an output of one image go.
+/// Where an output of a batch goes: the planes of all its images.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Target {
-    pub(crate) values: *mut f32,
-    pub(crate) channels: usize,
-}
+pub(crate) struct Target(pub(crate) *mut f32);
 
-// SAFETY: each image has its own targets; nobody else writes or reads there during a run.
+// SAFETY: each image writes only its own planes, and nobody reads them during a run.
 unsafe impl Send for Target {}
 // SAFETY: as above.
 unsafe impl Sync for Target {}
 
 impl Run<'_> {
-    /// Writes every output; there is a target for each export, good for all its planes.
-    pub(super) fn export(&self, targets: &[Target]) {
+    /// Writes every output of image `index`; there is a target for each export, good for the planes of the batch.
+    pub(super) fn export(&self, index: usize, targets: &[Target]) {
         for ((export, grid), target) in self.program.exports.iter().zip(&self.plan.exports).zip(targets) {
             let plane = grid.height * grid.width;
-            for channel in 0..target.channels {
-                // SAFETY: the target is good for `channels` planes.
-                let to = unsafe { std::slice::from_raw_parts_mut(target.values.add(channel * plane), plane) };
+            for channel in 0..export.channels {
+                let position = (index * export.channels + channel) * plane;
+                // SAFETY: the target is good for `channels` planes of each image.
+                let to = unsafe { std::slice::from_raw_parts_mut(target.0.add(position), plane) };
                 self.plane(grid, export.first_channel + channel, to);
                 if export.sigmoid {
                     // SAFETY: the slice's own length.
