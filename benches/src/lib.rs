@@ -1,1 +1,6 @@
-//! Benchmarks.
+//! What the benches share.
+
+pub mod cpu_time;
+pub mod laps;
+pub mod processor_time;
+pub mod subject;
