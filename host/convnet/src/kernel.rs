@@ -9,6 +9,7 @@ pub(crate) mod depthwise;
 pub(crate) mod pool;
 pub(crate) mod rows;
 mod tiles;
+pub(crate) mod winograd;
 
 use crate::isa::Isa;
 use crate::simd::{Portable, Simd};
@@ -80,6 +81,8 @@ pub(crate) struct Kernels {
     pub(crate) accumulate: unsafe fn(&rows::AccumulateRow),
     pub(crate) clamp: unsafe fn(&rows::ClampRow),
     pub(crate) sigmoid: unsafe fn(*mut f32, usize),
+    pub(crate) winograd_input: unsafe fn(&winograd::InputTiles),
+    pub(crate) winograd_output: unsafe fn(&winograd::OutputTiles),
 }
 
 impl Kernels {
@@ -143,6 +146,15 @@ macro_rules! kernels {
                 unsafe { rows::sigmoid(values, count) }
             }
 
+            $(#[$attribute])?
+            unsafe fn winograd_input(tiles: &winograd::InputTiles) {
+                unsafe { winograd::input::<$simd>(tiles) }
+            }
+            $(#[$attribute])?
+            unsafe fn winograd_output(tiles: &winograd::OutputTiles) {
+                unsafe { winograd::output::<$simd>(tiles) }
+            }
+
             pub(super) static KERNELS: Kernels = Kernels {
                 isa: $isa,
                 lanes: <$simd as Simd>::LANES,
@@ -154,6 +166,8 @@ macro_rules! kernels {
                 accumulate,
                 clamp,
                 sigmoid,
+                winograd_input,
+                winograd_output,
             };
         }
     };

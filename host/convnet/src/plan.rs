@@ -68,6 +68,19 @@ pub(crate) struct Stage {
     pub(crate) output: Grid,
     /// Where a resize reads.
     pub(crate) taps: Option<Taps>,
+    pub(crate) winograd: Option<Positions>,
+}
+
+/// Where a Winograd convolution keeps what is transformed: some rows of tiles, for each position of the window.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Positions {
+    /// Tiles side by side.
+    pub(crate) columns: usize,
+    /// Rows of tiles at a time, at the most.
+    pub(crate) rows: usize,
+    /// Positions of transformed inputs and outputs in the scratch memory.
+    pub(crate) inputs: usize,
+    pub(crate) outputs: usize,
 }
 
 /// Where each column and row of a resize reads.
@@ -81,6 +94,8 @@ pub(crate) struct Taps {
 #[derive(Debug)]
 pub(crate) struct Pipeline {
     pub(crate) stages: Vec<Stage>,
+    /// Parts and tiles of the last layer begin at multiples of so many rows.
+    pub(crate) align: usize,
     /// Rows of the last layer that are computed at a time.
     pub(crate) tile_rows: usize,
     /// Values of scratch memory per thread.

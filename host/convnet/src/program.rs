@@ -4,6 +4,7 @@ mod concat;
 mod heads;
 mod lower;
 mod pack;
+mod winograd;
 
 pub(crate) use lower::lower;
 
@@ -57,6 +58,8 @@ pub(crate) enum Kind {
     Ingest,
     /// A convolution that mixes channels; `extra` is added before the clamp.
     Dense(Dense),
+    /// A 3x3 convolution of stride 1 that mixes channels, a tile at a time; `extra` is added before the clamp.
+    Winograd(Winograd),
     /// A convolution that keeps channels apart.
     Depthwise(Depthwise),
     /// Max pooling.
@@ -120,6 +123,30 @@ fn panels_of(blocks: usize, depth: usize, lanes: usize) -> Vec<Panel> {
     panels(blocks).into_iter().map(panel).collect()
 }
 
+/// A convolution's weights, transformed: a pointwise convolution for each of `(tile + 2)²` positions.
+pub(crate) struct Winograd {
+    pub(crate) window: Window,
+    pub(crate) clamp: Clamp,
+    /// Outputs along a tile's edge: 2 or 4.
+    pub(crate) tile: usize,
+    /// Channels in the last block of the input.
+    pub(crate) last_length: usize,
+    pub(crate) panels: Vec<Panel>,
+    /// Values from one position's weights to the next one's.
+    pub(crate) position_stride: usize,
+    pub(crate) weights: Memory,
+    pub(crate) bias: Memory,
+    /// What sums begin with at every position.
+    pub(crate) zeros: Memory,
+}
+
+impl Winograd {
+    /// Inputs along a tile's edge.
+    pub(crate) fn span(&self) -> usize {
+        self.tile + 2
+    }
+}
+
 /// A depthwise convolution's weights.
 pub(crate) struct Depthwise {
     pub(crate) window: Window,
@@ -141,13 +168,14 @@ impl Layer {
     pub(crate) fn window(&self) -> Window {
         match &self.kind {
             Kind::Dense(Dense { window, .. }) | Kind::Depthwise(Depthwise { window, .. }) | Kind::MaxPool(window) => *window,
+            Kind::Winograd(Winograd { window, .. }) => *window,
             _ => Window::ONE,
         }
     }
 
     /// Whether it reads beyond the edges of its input.
     pub(crate) fn reads_padding(&self) -> bool {
-        matches!(self.kind, Kind::Dense(_) | Kind::Depthwise(_))
+        matches!(self.kind, Kind::Dense(_) | Kind::Winograd(_) | Kind::Depthwise(_))
     }
 
     /// Whether rows of the output need only the rows of the input that [`Layer::window`] says, so that it can follow another
@@ -156,13 +184,20 @@ impl Layer {
         match self.kind {
             Kind::Dense(_) | Kind::Depthwise(_) | Kind::MaxPool(_) | Kind::Add { .. } | Kind::Clamp(_) | Kind::Sigmoid => true,
             Kind::Resize { .. } => self.extra.is_some(),
-            Kind::Ingest | Kind::Nearest { .. } | Kind::Average | Kind::Copy { .. } => false,
+            // Tiles begin at fixed rows; following another layer they would ask it for rows twice.
+            Kind::Winograd(_) | Kind::Ingest | Kind::Nearest { .. } | Kind::Average | Kind::Copy { .. } => false,
         }
+    }
+
+    /// Rows that are computed together and begin at a multiple of their number.
+    pub(crate) fn tile(&self) -> usize {
+        if let Kind::Winograd(winograd) = &self.kind { winograd.tile } else { 1 }
     }
 
     pub(crate) fn weight_bytes(&self) -> usize {
         match &self.kind {
             Kind::Dense(dense) => dense.weights.bytes() + dense.bias.bytes(),
+            Kind::Winograd(winograd) => winograd.weights.bytes() + winograd.bias.bytes() + winograd.zeros.bytes(),
             Kind::Depthwise(depthwise) => depthwise.weights.bytes() + depthwise.bias.bytes(),
             _ => 0,
         }

@@ -3,6 +3,7 @@
 mod export;
 mod ingest;
 mod stage;
+mod winograd;
 
 use std::ptr;
 
@@ -82,10 +83,11 @@ pub(crate) fn run(
 impl Run<'_> {
     /// Runs parts of a pipeline side by side, from part `first` of `of`, one per scratch memory.
     fn parts(&self, pipeline: &Pipeline, scratch: &mut [Memory], first: usize, of: usize) {
-        let height = pipeline.height();
+        let (height, align) = (pipeline.height(), pipeline.align);
+        let edge = |part: usize| (part * height.div_ceil(align) / of * align).min(height);
         match scratch {
             [] => {}
-            [only] => self.part(pipeline, only.as_mut_ptr(), first * height / of, (first + 1) * height / of),
+            [only] => self.part(pipeline, only.as_mut_ptr(), edge(first), edge(first + 1)),
             several => {
                 let (left, right) = several.split_at_mut(several.len() / 2);
                 let middle = first + left.len();

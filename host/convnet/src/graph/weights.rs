@@ -135,10 +135,11 @@ fn widen<const N: usize>(data: &[u8], value: impl Fn([u8; N]) -> f32) -> Vec<f32
 pub struct Network {
     graph: Arc<Graph>,
     weights: Arc<Weights>,
+    input: Shape,
 }
 
 impl Network {
-    /// Checks every layer of `graph` for one image of `size` rows and columns, and every tensor of `weights` against it.
+    /// Checks every layer of `graph` for `input`, the size it will run at most often, and every tensor of `weights` against it.
     ///
     /// # Errors
     /// A graph that cannot be computed; a tensor that is missing, misshapen or left over.
@@ -158,13 +159,19 @@ impl Network {
             let name = weights.tensors.keys().find(|name| !named(name)).cloned().unwrap_or_default();
             return Err(WeightsError::Unused { name });
         }
-        Ok(Self { graph: Arc::new(graph), weights: Arc::new(weights) })
+        Ok(Self { graph: Arc::new(graph), weights: Arc::new(weights), input })
     }
 
     /// The layers.
     #[must_use]
     pub fn graph(&self) -> &Graph {
         &self.graph
+    }
+
+    /// The input that it was made for. It takes others, too.
+    #[must_use]
+    pub fn input(&self) -> Shape {
+        self.input
     }
 
     /// The numbers.

@@ -5,7 +5,7 @@ use crate::graph::Graph;
 use crate::graph::shape::Shape;
 use crate::memory::whole_lines;
 use crate::plan::arena::{self, Life};
-use crate::plan::{Grid, MAX_BYTES, Pipeline, Place, Plan, Stage, pipelines, taps};
+use crate::plan::{Grid, MAX_BYTES, Pipeline, Place, Plan, Positions, Stage, pipelines, taps};
 use crate::program::{Kind, Layer, Piece, Program, Value};
 use crate::table::Id;
 
@@ -55,7 +55,8 @@ impl<'a> Builder<'a> {
             let out = extents.get(layer.output.index()).copied().unwrap_or_default();
             if let Some(extent) = extents.get_mut(home.index()) {
                 let window = layer.window();
-                let end = (out.width.saturating_sub(1) * window.stride + window.size).saturating_sub(window.left);
+                let width = out.width.next_multiple_of(layer.tile());
+                let end = (width.saturating_sub(1) * window.stride + window.size).saturating_sub(window.left);
                 extent.left = extent.left.max(window.left);
                 extent.right = extent.right.max(end.saturating_sub(extent.width));
             }
@@ -189,11 +190,13 @@ impl<'a> Builder<'a> {
             rows = input.map_or(rows, |grid| rows.min(grid.height));
             let extra = layer.extra.map(|extra| self.piece(grids, extra));
             let taps = extra.or(input).and_then(|source| taps::taps(&layer.kind, &source, &output_grid));
-            stages.push(Stage { layer: *id, input, extra, output: output_grid, taps });
+            let winograd = input.and_then(|input| positions(layer, &input, &output_grid, tile_rows, &mut scratch));
+            stages.push(Stage { layer: *id, input, extra, output: output_grid, taps, winograd });
         }
         stages.reverse();
         let max_parts = self.max_parts(list, height);
-        Pipeline { stages, tile_rows, scratch, max_parts }
+        let align = list.first().map_or(1, |first| program.layers[*first].tile());
+        Pipeline { stages, align, tile_rows, scratch, max_parts }
     }
 
     /// How many rows of the last layer are computed at a time: enough that a pass over the weights is worth it, in equal parts.
@@ -201,8 +204,11 @@ impl<'a> Builder<'a> {
         let weights: usize = list.iter().map(|id| self.program.layers[*id].weight_bytes()).sum();
         let width = list.last().map_or(1, |last| self.extent(self.program.layers[*last].output).width).max(1);
         let pixels = (weights / WEIGHT_BYTES_PER_PIXEL).max(MIN_PIXELS);
+        let align = list.first().map_or(1, |first| self.program.layers[*first].tile());
+        // A tile of a transformed convolution does the work of a pixel.
+        let pixels = pixels * align * align;
         let tiles = height.div_ceil(pixels.div_ceil(width)).max(1);
-        height.div_ceil(tiles).max(1)
+        height.div_ceil(tiles).max(1).next_multiple_of(align)
     }
 
     /// Threads that begin in the middle compute rows that others compute, too. As many parts as cost a quarter more at most.
@@ -233,10 +239,24 @@ impl<'a> Builder<'a> {
             Kind::Dense(dense) => {
                 width * blocks * dense.window.size * dense.length * layer.input.map_or(1, |input| input.channels.div_ceil(16))
             }
+            Kind::Winograd(_) => width * blocks * 4 * layer.input.map_or(1, |input| input.channels),
             Kind::Depthwise(depthwise) => width * blocks * depthwise.window.size * depthwise.window.size,
             _ => width * blocks,
         }
     }
+}
+
+/// Where a Winograd convolution keeps what is transformed, and that much more scratch memory; nothing for any other layer.
+fn positions(layer: &Layer, input: &Grid, output: &Grid, rows: usize, scratch: &mut usize) -> Option<Positions> {
+    let Kind::Winograd(winograd) = &layer.kind else { return None };
+    let (columns, rows) = (output.width.div_ceil(winograd.tile), rows.div_ceil(winograd.tile));
+    let plane = columns * rows * input.lanes;
+    let mut take = |blocks: usize| {
+        let at = *scratch;
+        *scratch = whole_lines(at + winograd.span() * winograd.span() * blocks * plane);
+        at
+    };
+    Some(Positions { columns, rows, inputs: take(input.blocks), outputs: take(output.blocks) })
 }
 
 /// Rows of a layer's input that so many rows of its output need.

@@ -1,7 +1,7 @@
 //! Which layers run row by row behind each other.
 
 use crate::plan::MAX_STAGES;
-use crate::program::{Layer, Program, Value};
+use crate::program::{Layer, Program, Value, Window};
 use crate::table::Id;
 
 /// The most memory for rows between the layers of a pipeline, in values: half of a second-level cache, weights need the rest.
@@ -22,7 +22,8 @@ pub(super) fn pipelines(program: &Program, ring: impl Fn(&Layer) -> usize) -> Ve
             let extra_is_own = layer.extra.is_some_and(|extra| extra.value == input.value);
             let at = open.iter().position(tail).filter(|_| whole && private && !extra_is_own)?;
             let (list, between) = (open.get(at)?, rings.get(at)?);
-            (list.len() < MAX_STAGES && between + ring(layer) <= MAX_RING).then_some(at)
+            let aligned = list.first().is_none_or(|first| program.layers[*first].tile() == 1 || layer.window() == Window::ONE);
+            (aligned && list.len() < MAX_STAGES && between + ring(layer) <= MAX_RING).then_some(at)
         });
         match follows.and_then(|at| open.get_mut(at).zip(rings.get_mut(at))) {
             Some((list, between)) => {

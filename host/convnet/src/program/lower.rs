@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 
 use crate::error::ConvnetError;
-use crate::graph::shape::GraphError;
+use crate::graph::shape::{GraphError, Shape};
 use crate::graph::weights::{Network, WeightTensor};
 use crate::graph::{Activation, Conv, Node, NodeId, Op};
 use crate::kernel::Clamp;
 use crate::plan::MAX_WINDOW;
 use crate::program::pack::{self, Filters};
-use crate::program::{Export, Kind, Layer, Piece, Program, Value, Window, concat, heads};
+use crate::program::{Export, Kind, Layer, Piece, Program, Value, Window, concat, heads, winograd};
 use crate::table::Id;
 
 /// The most weights that a convolution may have once its groups are filled up with zeros: 256 MiB.
@@ -17,7 +17,8 @@ const MAX_WEIGHTS: usize = 1 << 26;
 
 /// Fuses and packs a network for registers of `lanes` values.
 pub(crate) fn lower(network: &Network, lanes: usize) -> Result<Program, ConvnetError> {
-    let mut lowering = Lowering::new(network, lanes);
+    let shapes = network.graph().shapes(network.input())?;
+    let mut lowering = Lowering::new(network, shapes, lanes);
     for index in 0..lowering.nodes.len() {
         if lowering.consumers.get(index).is_some_and(|all| !all.is_empty()) {
             lowering.node(index)?;
@@ -47,6 +48,8 @@ pub(super) struct Lowering<'a> {
     pub(super) network: &'a Network,
     pub(super) nodes: &'a [Node],
     pub(super) lanes: usize,
+    /// The usual shape of each node.
+    shapes: Vec<Shape>,
     /// Channels of each node.
     pub(super) channels: Vec<usize>,
     /// Who reads each node, counting only those that an output needs.
@@ -61,7 +64,7 @@ pub(super) struct Lowering<'a> {
 }
 
 impl<'a> Lowering<'a> {
-    fn new(network: &'a Network, lanes: usize) -> Self {
+    fn new(network: &'a Network, shapes: Vec<Shape>, lanes: usize) -> Self {
         let graph = network.graph();
         let nodes = graph.nodes();
         let mut consumers = vec![Vec::new(); nodes.len()];
@@ -95,6 +98,7 @@ impl<'a> Lowering<'a> {
             network,
             nodes,
             lanes,
+            shapes,
             channels,
             consumers,
             program: Program::default(),
@@ -242,7 +246,11 @@ impl<'a> Lowering<'a> {
                 let bytes = weights.saturating_mul(size_of::<f32>());
                 return Err(ConvnetError::TooLarge { dims: padded, bytes, limit: MAX_WEIGHTS * size_of::<f32>() });
             }
-            Kind::Dense(pack::dense(&filters, conv, clamp, input_lanes, self.lanes))
+            let output = self.shapes.get(node).copied().filter(|_| input_lanes == self.lanes && filters.convs.len() == 1);
+            match output.and_then(|output| winograd::tile(conv, in_channels, output, self.lanes)) {
+                Some(tile) => Kind::Winograd(winograd::pack(&filters, pack::window(conv), clamp, tile, self.lanes)),
+                None => Kind::Dense(pack::dense(&filters, conv, clamp, input_lanes, self.lanes)),
+            }
         };
         let output = self.value(node, channels);
         self.program.layers.push(Layer { kind, input: piece, extra, output });

@@ -17,7 +17,7 @@ impl Filters<'_> {
         self.convs.iter().map(|(conv, ..)| conv.out_channels).sum()
     }
 
-    fn biases(&self, lanes: usize) -> Memory {
+    pub(super) fn biases(&self, lanes: usize) -> Memory {
         let mut memory = Memory::zeros(self.out_channels().next_multiple_of(lanes));
         let biases = self.convs.iter().flat_map(|(_, _, bias)| &bias.values);
         for (to, bias) in memory.as_mut_slice().iter_mut().zip(biases) {
@@ -44,7 +44,7 @@ impl Filters<'_> {
     }
 }
 
-fn window(conv: &Conv) -> Window {
+pub(super) fn window(conv: &Conv) -> Window {
     let Padding { top, left, .. } = conv.padding;
     Window { size: conv.kernel, stride: conv.stride, top, left }
 }

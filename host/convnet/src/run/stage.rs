@@ -10,15 +10,15 @@ use crate::program::{Dense, Depthwise, Kind, Window};
 use crate::run::Run;
 
 /// Pointers to the rows under a window.
-type Pointers = [*const f32; MAX_WINDOW];
+pub(super) type Pointers = [*const f32; MAX_WINDOW];
 
 /// Some rows of a layer.
-struct Rows<'a> {
-    run: &'a Run<'a>,
-    stage: &'a Stage,
-    scratch: *mut f32,
-    start: usize,
-    end: usize,
+pub(super) struct Rows<'a> {
+    pub(super) run: &'a Run<'a>,
+    pub(super) stage: &'a Stage,
+    pub(super) scratch: *mut f32,
+    pub(super) start: usize,
+    pub(super) end: usize,
 }
 
 impl Run<'_> {
@@ -33,6 +33,7 @@ impl Run<'_> {
         match &self.program.layers[stage.layer].kind {
             Kind::Ingest => rows.each(|y| unsafe { self.source.row(y, &stage.output, rows.out(y)) }),
             Kind::Dense(dense) => rows.dense(dense, pointers),
+            Kind::Winograd(winograd) => rows.winograd(winograd, pointers),
             Kind::Depthwise(depthwise) => rows.depthwise(depthwise, pointers),
             Kind::MaxPool(window) => rows.max_pool(*window, pointers),
             Kind::Add { repeat, clamp } => rows.add(*repeat, *clamp),
@@ -57,7 +58,7 @@ impl Rows<'_> {
     }
 
     /// The first pixel of a row.
-    fn at(&self, grid: &Grid, y: usize) -> *mut f32 {
+    pub(super) fn at(&self, grid: &Grid, y: usize) -> *mut f32 {
         let memory = self.run.memory(grid, self.scratch);
         // SAFETY: the grid lies inside its memory.
         unsafe { memory.add(grid.row(y)) }
@@ -82,7 +83,7 @@ impl Rows<'_> {
 
     /// Points to the leftmost pixel under the window of the first output pixel, for each row under the window of row `y`. Rows
     /// beyond the image are zeros.
-    fn window(&self, input: &Grid, window: Window, y: usize, pointers: &mut Pointers) {
+    pub(super) fn window(&self, input: &Grid, window: Window, y: usize, pointers: &mut Pointers) {
         for (line, pointer) in pointers.iter_mut().take(window.size).enumerate() {
             let row = (y * window.stride + line).checked_sub(window.top).filter(|row| *row < input.height);
             let first = match row {
