@@ -1,6 +1,5 @@
 //! Runs a network on the processor.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rayon::ThreadPool;
@@ -15,7 +14,7 @@ use crate::isa::Isa;
 use crate::kernel::Kernels;
 use crate::plan::Plan;
 use crate::program::{Program, lower};
-use crate::run::{Source, Target, Workspace, run};
+use crate::run::{Crew, Source, Target, Workspace, run};
 
 /// The most plans that are kept, the latest used ones. One more costs less than a millisecond to make again.
 const MAX_PLANS: usize = 32;
@@ -41,8 +40,7 @@ pub struct Executor {
     plans: Mutex<Vec<Arc<Plan>>>,
     /// Memory that no run uses now.
     idle: Mutex<Vec<Workspace>>,
-    /// Images that are being computed.
-    active: AtomicUsize,
+    crew: Crew,
 }
 
 impl Executor {
@@ -58,10 +56,10 @@ impl Executor {
             network: network.clone(),
             program,
             kernels,
+            crew: Crew::new(options.threads.as_ref().map_or(1, |threads| threads.current_num_threads())),
             threads: options.threads,
             plans: Mutex::default(),
             idle: Mutex::default(),
-            active: AtomicUsize::new(0),
         })
     }
 
@@ -93,6 +91,7 @@ impl Executor {
         };
         match &self.threads {
             Some(threads) if shape.images > 1 => threads.install(|| (0..shape.images).into_par_iter().for_each(image)),
+            Some(threads) if self.crew.parts() > 1 => threads.install(|| image(0)),
             _ => (0..shape.images).for_each(image),
         }
         Ok(Outputs::new(arrays.into_iter().map(|(name, array)| (name.to_owned(), array)).collect()))
@@ -127,13 +126,10 @@ impl Executor {
 
     /// Computes one image on this thread, and on idle ones of the pool.
     fn image(&self, plan: &Plan, source: Source<'_>, index: usize, targets: &[Target]) {
-        let active = self.active.fetch_add(1, Ordering::Relaxed) + 1;
-        let threads = self.threads.as_deref();
-        let parts = threads.map_or(1, |threads| threads.current_num_threads() / active).max(1);
+        let _active = self.crew.begin();
         let mut workspace = self.idle().pop().unwrap_or_default();
-        run(&self.program, plan, self.kernels, source, &mut workspace, (threads, parts), (index, targets));
+        run(&self.program, plan, self.kernels, source, &mut workspace, &self.crew, (index, targets));
         self.idle().push(workspace);
-        self.active.fetch_sub(1, Ordering::Relaxed);
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Workspace>> {

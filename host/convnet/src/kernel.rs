@@ -4,6 +4,12 @@
 //! side, and a pixel is one register. Rows that a convolution reads have columns of zeros on both sides, so that no kernel
 //! knows about edges; a row that lies outside the image is a pointer to zeros.
 
+#![allow(
+    clippy::indexing_slicing,
+    clippy::needless_range_loop,
+    reason = "loops over constants index arrays of the same constants: unrolled, neither index nor check is left"
+)]
+
 pub(crate) mod dense;
 pub(crate) mod depthwise;
 pub(crate) mod pool;

@@ -1,5 +1,6 @@
 //! One image through a plan.
 
+mod crew;
 mod export;
 mod ingest;
 mod stage;
@@ -7,13 +8,12 @@ mod winograd;
 
 use std::ptr;
 
-use rayon::ThreadPool;
-
 use crate::kernel::Kernels;
 use crate::memory::Memory;
 use crate::plan::{Grid, MAX_STAGES, MAX_WINDOW, Pipeline, Place, Plan};
 use crate::program::Program;
 
+pub(crate) use crew::Crew;
 pub(crate) use export::Target;
 pub(crate) use ingest::Source;
 
@@ -56,26 +56,23 @@ struct Run<'a> {
 // have written; the others are not written at all.
 unsafe impl Sync for Run<'_> {}
 
-/// Computes an image and writes its outputs. Pipelines are divided into `parts` at the most, over the threads of `pool`.
+/// Computes an image and writes its outputs. Pipelines are divided into as many parts as the crew has to spare; with more than
+/// one thread the caller is one of the pool's.
 pub(crate) fn run(
     program: &Program,
     plan: &Plan,
     kernels: &'static Kernels,
     source: Source<'_>,
     workspace: &mut Workspace,
-    (pool, parts): (Option<&ThreadPool>, usize),
+    crew: &Crew,
     (index, targets): (usize, &[Target]),
 ) {
-    workspace.reserve(plan, parts);
+    workspace.reserve(plan, crew.parts());
     let Workspace { arena, zeros, scratch } = workspace;
     let run = Run { program, plan, kernels, source, arena: arena.as_mut_ptr(), zeros: zeros.as_ptr() };
     for pipeline in &plan.pipelines {
-        let parts = parts.min(pipeline.max_parts).min(scratch.len()).max(1);
-        let scratch = scratch.get_mut(..parts).unwrap_or_default();
-        match pool {
-            Some(pool) if parts > 1 => pool.install(|| run.parts(pipeline, scratch, 0, parts)),
-            _ => run.parts(pipeline, scratch, 0, parts),
-        }
+        let parts = crew.parts().min(pipeline.max_parts).min(scratch.len()).max(1);
+        run.parts(pipeline, scratch.get_mut(..parts).unwrap_or_default(), 0, parts);
     }
     run.export(index, targets);
 }

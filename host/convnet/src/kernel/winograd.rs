@@ -206,10 +206,13 @@ unsafe fn across_output<S: Simd, const M: usize, const N: usize>(v: [S::V; N]) -
     }
 }
 
-/// `G g Gᵀ` of a 3x3 filter, row by row.
-pub(crate) fn transform_filter(tile: usize, filter: [[f32; 3]; 3]) -> Vec<f32> {
-    const TWO: &[[f64; 3]] = &[[1.0, 0.0, 0.0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0.0, 0.0, 1.0]];
-    const FOUR: &[[f64; 3]] = &[
+/// The most positions of a transformed window.
+pub(crate) const MAX_POSITIONS: usize = (MAX_TILE + 2) * (MAX_TILE + 2);
+
+/// `G g Gᵀ` of a 3x3 filter, row by row; with a tile of 2 the first 16 values are it.
+pub(crate) fn transform_filter(tile: usize, filter: [[f32; 3]; 3]) -> [f32; MAX_POSITIONS] {
+    const TWO: [[f64; 3]; 4] = [[1.0, 0.0, 0.0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0.0, 0.0, 1.0]];
+    const FOUR: [[f64; 3]; 6] = [
         [1.0 / 4.0, 0.0, 0.0],
         [-1.0 / 6.0, -1.0 / 6.0, -1.0 / 6.0],
         [-1.0 / 6.0, 1.0 / 6.0, -1.0 / 6.0],
@@ -217,9 +220,59 @@ pub(crate) fn transform_filter(tile: usize, filter: [[f32; 3]; 3]) -> Vec<f32> {
         [1.0 / 24.0, -1.0 / 12.0, 1.0 / 6.0],
         [0.0, 0.0, 1.0],
     ];
-    let matrix = if tile == 2 { TWO } else { FOUR };
-    let dot = |a: &[f64; 3], b: [f64; 3]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
     let filter = filter.map(|row| row.map(f64::from));
-    let lines = matrix.iter().map(|row| [0, 1, 2].map(|column| filter.iter().zip(row).map(|(line, g)| line[column] * g).sum::<f64>()));
-    lines.flat_map(|line| matrix.iter().map(move |row| dot(row, line) as f32)).collect()
+    if tile == 2 { both_sides(&TWO, filter) } else { both_sides(&FOUR, filter) }
+}
+
+fn both_sides<const N: usize>(matrix: &[[f64; 3]; N], filter: [[f64; 3]; 3]) -> [f32; MAX_POSITIONS] {
+    let mut to = [0.0; MAX_POSITIONS];
+    let mut next = to.iter_mut();
+    let dot = |[a, b, c]: [f64; 3], [x, y, z]: [f64; 3]| a * x + b * y + c * z;
+    for row in matrix {
+        let [a, b, c] = [0, 1, 2].map(|column| dot(*row, [filter[0][column], filter[1][column], filter[2][column]]));
+        for column in matrix {
+            if let Some(value) = next.next() {
+                *value = dot(*column, [a, b, c]) as f32;
+            }
+        }
+    }
+    to
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simd::Portable;
+
+    /// One tile of one channel, through all transforms, against the sum over the window.
+    fn check<const M: usize, const N: usize>() {
+        let input: [[f32; N]; N] = std::array::from_fn(|y| std::array::from_fn(|x| ((y * 7 + x * 5) % 11) as f32 - 4.0));
+        let filter: [[f32; 3]; 3] = std::array::from_fn(|y| std::array::from_fn(|x| ((y * 3 + x) % 4) as f32 - 1.5));
+        let weights = transform_filter(M, filter);
+        let splat = |value: f32| [value; 4];
+        // SAFETY: every machine has plain Rust.
+        let columns: [[[f32; 4]; N]; N] =
+            std::array::from_fn(|x| unsafe { across_input::<Portable, N>(std::array::from_fn(|y| splat(input[y][x]))) });
+        let lines: [[[f32; 4]; M]; N] = std::array::from_fn(|y| {
+            // SAFETY: as above.
+            let transformed = unsafe { across_input::<Portable, N>(std::array::from_fn(|x| columns[x][y])) };
+            let products = std::array::from_fn(|x| transformed[x].map(|value| value * weights[y * N + x]));
+            // SAFETY: as above.
+            unsafe { across_output::<Portable, M, N>(products) }
+        });
+        for x in 0..M {
+            // SAFETY: as above.
+            let found = unsafe { across_output::<Portable, M, N>(std::array::from_fn(|y| lines[y][x])) };
+            for (y, found) in found.iter().enumerate() {
+                let expected: f32 = (0..9).map(|k| input[y + k / 3][x + k % 3] * filter[k / 3][k % 3]).sum();
+                assert!((found[0] - expected).abs() < 1e-3, "{M} at {x},{y}: {} instead of {expected}", found[0]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_tile_equals_the_sum_over_its_windows() {
+        check::<2, 4>();
+        check::<4, 6>();
+    }
 }

@@ -10,7 +10,7 @@ pub(super) fn lower(lowering: &mut Lowering<'_>, index: usize, node: &Node) {
     let whole = lowering.value(index, lowering.channels_of(index));
     let lanes = lowering.lanes;
     let mut first_channel = 0;
-    let aligned = node.inputs.iter().rev().skip(1).all(|id| lowering.channels_of(id.index()) % lanes == 0);
+    let aligned = node.inputs.iter().rev().skip(1).all(|id| lowering.channels_of(id.index()).is_multiple_of(lanes));
     for id in &node.inputs {
         let channels = lowering.channels_of(id.index());
         let Some(piece) = lowering.piece(id.index()) else { continue };

@@ -9,7 +9,7 @@ use crate::program::pack::Filters;
 use crate::program::{Window, Winograd, panels_of};
 
 /// Bytes of weights that come from the third-level cache in the time of one multiplication of registers.
-const BYTES_PER_CYCLE: usize = 8;
+const BYTES_PER_CYCLE: usize = 4;
 
 /// The edge of the tile that makes a convolution cheapest, nothing if that is none. `output` is its usual output.
 ///
