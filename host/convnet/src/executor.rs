@@ -102,8 +102,9 @@ impl Executor {
     /// # Errors
     /// As [`Executor::run`].
     pub fn run_bytes(&self, shape: Shape) -> Result<usize, ConvnetError> {
+        let plan = self.plan(shape)?;
         shape.elements().ok_or(GraphError::Size { node: 0, dims: shape.dims() })?;
-        Ok(self.plan(shape)?.bytes(1))
+        Ok(plan.bytes(1))
     }
 
     /// Bytes of the packed weights.
