@@ -1,5 +1,5 @@
 //! CPU time of one network run, without queue, scaling and decoding:
-//! `cargo bench --profile dev -p breakwater-benches --bench inference`.
+//! `cargo bench --profile dev --workspace --bench inference`.
 //!
 //! What is measured is the time that all threads of the process spent on a core, not the time on the clock: it is what a request
 //! costs, and other work on the machine disturbs it less.

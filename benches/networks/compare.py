@@ -50,7 +50,9 @@ class Way:
 
     @property
     def title(self) -> str:
-        return f"{self.images} images at once" if self.images > 1 else f"{self.threads}"
+        if self.images > 1:
+            return f"{self.images}, an image each"
+        return f"{self.threads} on one image" if self.threads > 1 else "1"
 
 
 @dataclass
@@ -70,7 +72,8 @@ class Row:
 
     def spread(self, digits: int, *path: str) -> str:
         values = self.values(*path)
-        return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
+        median = f"{statistics.median(values):.{digits}f}"
+        return median if len(values) == 1 else f"{median} ({min(values):.{digits}f} to {max(values):.{digits}f})"
 
 
 def prepare(options: argparse.Namespace, folder: Path) -> list[Case]:
@@ -193,7 +196,7 @@ def main():
             print(f"round {number + 1} of {options.rounds}", file=sys.stderr, flush=True)
     print(table(rows))
     print(
-        f"\nMedian of {options.rounds} rounds of {options.seconds:g} s, least and most; a fresh process each. {processor()}, load {min(load):.1f} to "
+        f"\nMedian (least to most) of {options.rounds} round{'s' * (options.rounds > 1)} of {options.seconds:g} s, a fresh process each. {processor()}, load {min(load):.1f} to "
         f"{max(load):.1f} (the measurement itself included). {versions()}."
     )
 
