@@ -29,7 +29,7 @@ pub enum ServedBy {
     Model {
         /// Such as `yunet`.
         name: String,
-        /// Where it ran, such as `cpu (flex)`.
+        /// Where it ran, such as `cpu (convnet avx512)`.
         device: String,
     },
     /// A cache entry.

@@ -1,6 +1,7 @@
 //! The seam between networks and whatever computes them.
 
 pub mod burn;
+pub mod convnet;
 
 use std::fmt;
 

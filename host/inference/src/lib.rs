@@ -5,8 +5,8 @@
 //! in use ([`device`], [`engine`]); decoding and suppression on the pool ([`yunet`], [`nanodet`], [`suppression`]), or features
 //! made comparable ([`embedding`]).
 //!
-//! A network is written once, as a [`graph::Graph`] with [`graph::weights::Weights`]; an [`engine::Engine`] computes it. burn is
-//! the engine here; another one implements the trait and changes no network.
+//! A network is written once, as a [`graph::Graph`] with [`graph::weights::Weights`]; an [`engine::Engine`] computes it:
+//! [`engine::convnet`] on the processor, [`engine::burn`] on a GPU. All work of the processor holds a permit of one CPU pool.
 
 pub mod batch;
 pub mod config;
@@ -27,7 +27,7 @@ pub mod suppression;
 mod worker;
 pub mod yunet;
 
-pub use breakwater_convnet::{array, graph};
+pub use breakwater_convnet::{Isa, array, graph};
 
 pub use config::{DevicePreference, InferenceConfig};
 pub use device::{DeviceReport, Engines};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use breakwater_convnet::Isa;
 use breakwater_core::{Deadline, Detection, DetectionKind, Failure};
 use breakwater_resilience::CpuPermits;
 use breakwater_vision::{ContentDigest, Image};
@@ -10,8 +11,7 @@ use breakwater_vision::{ContentDigest, Image};
 use crate::config::InferenceConfig;
 use crate::device::{DeviceReport, Devices, Engines, choice};
 use crate::embedding::Embedding;
-use crate::engine::Engine;
-use crate::engine::burn::BurnEngine;
+use crate::engine::convnet::ConvnetEngine;
 use crate::error::{self, InferenceError};
 use crate::flight::{Flights, Joined};
 use crate::found::{Found, FoundCache, Key};
@@ -50,7 +50,8 @@ impl Inference {
     /// When the configuration or the weights are wrong, a demanded GPU is not usable, or a thread cannot be started.
     pub fn start(config: InferenceConfig, cpu: Arc<CpuPermits>) -> Result<Arc<Self>, InferenceError> {
         config.validate()?;
-        let processor: Arc<dyn Engine> = Arc::new(BurnEngine::cpu(Some(Arc::clone(cpu.threads()))));
+        let side_by_side = config.threads.min(cpu.statistics().threads);
+        let processor = Arc::new(ConvnetEngine::new(Isa::best(), Some(Arc::clone(cpu.threads())), side_by_side));
         let yunet = Model::YuNet.load(config.models_dir.as_deref())?;
         let engines = choice::choose(&config, processor, |engine| self_test::check_engine(engine, &yunet))?;
         Self::start_on(config, cpu, engines)

@@ -76,9 +76,14 @@ pub fn choose(
 mod tests {
     use super::*;
     use crate::device::adapter::{AdapterClass, Api};
+    use crate::engine::convnet::ConvnetEngine;
 
     fn adapter(name: &str, class: AdapterClass) -> Adapter {
         Adapter { name: name.to_owned(), api: Api::Vulkan, class, index: 0 }
+    }
+
+    fn cpu() -> Arc<dyn Engine> {
+        Arc::new(ConvnetEngine::new(breakwater_convnet::Isa::Portable, None, 1))
     }
 
     fn names(found: &[Adapter], wanted: Option<&str>, allow_software: bool) -> (Vec<String>, usize) {
@@ -103,16 +108,16 @@ mod tests {
     #[test]
     fn asking_for_the_cpu_looks_for_no_gpu() {
         let config = InferenceConfig { device: DevicePreference::Cpu, ..Default::default() };
-        let engines = choose(&config, Arc::new(BurnEngine::cpu(None)), |_| Err("must not be asked".into())).unwrap();
-        assert_eq!((engines.preferred.device(), engines.fallback.is_none()), ("flex", true));
+        let engines = choose(&config, cpu(), |_| Err("must not be asked".into())).unwrap();
+        assert_eq!((engines.preferred.device(), engines.fallback.is_none()), ("convnet portable", true));
     }
 
     #[test]
     fn a_gpu_that_is_not_there_is_an_error_only_when_it_was_demanded() {
         let config = |device| InferenceConfig { device, adapter: Some("no such adapter".into()), ..Default::default() };
-        let error = choose(&config(DevicePreference::Gpu), Arc::new(BurnEngine::cpu(None)), |_| Ok(())).err().unwrap();
+        let error = choose(&config(DevicePreference::Gpu), cpu(), |_| Ok(())).err().unwrap();
         assert!(matches!(error, InferenceError::NoGpu { .. }));
-        let engines = choose(&config(DevicePreference::Auto), Arc::new(BurnEngine::cpu(None)), |_| Ok(())).unwrap();
-        assert_eq!(engines.preferred.device(), "flex");
+        let engines = choose(&config(DevicePreference::Auto), cpu(), |_| Ok(())).unwrap();
+        assert_eq!(engines.preferred.device(), "convnet portable");
     }
 }

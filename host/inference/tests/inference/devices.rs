@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use breakwater_core::{Deadline, DetectionKind, Size};
-use breakwater_inference::engine::burn::BurnEngine;
-use breakwater_inference::{DeviceKind, DevicePreference, Engines, Inference, InferenceConfig};
+use breakwater_inference::engine::convnet::ConvnetEngine;
+use breakwater_inference::{DeviceKind, DevicePreference, Engines, Inference, InferenceConfig, Isa};
 
 use crate::fake::{FakeEngine, Poison, pool};
 use crate::pictures::{cut_to, shipped};
@@ -18,8 +18,8 @@ fn soon() -> Deadline {
 async fn a_device_lost_at_run_time_moves_the_service_to_the_cpu_and_the_call_is_answered() {
     for poison in [Poison::Error, Poison::Panic] {
         let broken = FakeEngine::broken(DeviceKind::Gpu, poison);
-        let engines =
-            Engines { preferred: Arc::new(broken), fallback: Some(Arc::new(BurnEngine::cpu(None))), reason: "the best GPU found".into() };
+        let processor = ConvnetEngine::new(Isa::best(), None, 2);
+        let engines = Engines { preferred: Arc::new(broken), fallback: Some(Arc::new(processor)), reason: "the best GPU found".into() };
         let inference = Inference::start_on(InferenceConfig::default(), pool(2), engines).unwrap();
         let before = inference.device();
         assert_eq!((before.kind, before.name.as_str(), before.reason.as_str()), (DeviceKind::Gpu, "fake", "the best GPU found"));

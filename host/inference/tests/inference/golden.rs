@@ -6,10 +6,13 @@ use std::sync::Arc;
 use breakwater_inference::array::Array;
 use breakwater_inference::engine::Engine;
 use breakwater_inference::engine::burn::BurnEngine;
+use breakwater_inference::engine::convnet::ConvnetEngine;
 use breakwater_inference::graph::shape::Shape;
 use breakwater_inference::model::Model;
-use breakwater_inference::{efficientnet_lite0, nanodet, yunet};
+use breakwater_inference::{Isa, efficientnet_lite0, nanodet, yunet};
 use safetensors::{Dtype, SafeTensors};
+
+use crate::fake::pool;
 
 /// What outputs may differ by.
 const TOLERANCE: f32 = 1e-3;
@@ -76,34 +79,51 @@ pub(crate) fn check(engine: &dyn Engine, model: Model, images: usize) {
     assert!(difference <= TOLERANCE, "{} on {}: {difference}", model.name(), engine.device());
 }
 
+/// Every engine of the processor: ours with each set of vector instructions that this machine has, on one thread and spread over
+/// two, and burn.
+fn processors() -> Vec<Box<dyn Engine>> {
+    let threads = pool(2);
+    let ours = Isa::available().into_iter().flat_map(|isa| {
+        [None, Some(Arc::clone(threads.threads()))].map(|threads| Box::new(ConvnetEngine::new(isa, threads, 1)) as Box<dyn Engine>)
+    });
+    ours.chain([Box::new(BurnEngine::cpu(None)) as Box<dyn Engine>]).collect()
+}
+
 #[test]
 fn yunet_on_the_cpu_equals_the_reference_alone_and_in_a_batch() {
-    for images in [1, 3] {
-        check(&BurnEngine::cpu(None), Model::YuNet, images);
+    for engine in processors() {
+        for images in [1, 3] {
+            check(engine.as_ref(), Model::YuNet, images);
+        }
     }
 }
 
 #[test]
 fn nanodet_on_the_cpu_equals_the_reference_alone_and_in_a_batch() {
-    for images in [1, 2] {
-        check(&BurnEngine::cpu(None), Model::NanoDet, images);
+    for engine in processors() {
+        for images in [1, 2] {
+            check(engine.as_ref(), Model::NanoDet, images);
+        }
     }
 }
 
 #[test]
 fn efficientnet_lite0_on_the_cpu_equals_the_reference_alone_and_in_a_batch() {
-    for images in [1, 3] {
-        check(&BurnEngine::cpu(None), Model::EfficientNetLite0, images);
+    for engine in processors() {
+        for images in [1, 3] {
+            check(engine.as_ref(), Model::EfficientNetLite0, images);
+        }
     }
 }
 
 #[test]
 fn a_session_goes_on_after_an_input_that_its_network_does_not_take() {
-    let engine: Arc<dyn Engine> = Arc::new(BurnEngine::cpu(None));
-    let mut session = engine.prepare(&Model::YuNet.load(None).unwrap()).unwrap();
-    let zeros = |shape: Shape| Array::new(shape, vec![0.0; shape.elements().unwrap()]).unwrap().into();
-    // 40 is no multiple of 32: the neck's additions do not fit.
-    assert!(session.run(zeros(Shape::new(1, 3, 40, 40))).is_err());
-    assert!(session.run(zeros(Shape::new(1, 4, 64, 64))).is_err());
-    assert!(session.run(zeros(Shape::new(1, 3, 64, yunet::STRIDE as usize))).is_ok());
+    for engine in processors() {
+        let mut session = engine.prepare(&Model::YuNet.load(None).unwrap()).unwrap();
+        let zeros = |shape: Shape| Array::new(shape, vec![0.0; shape.elements().unwrap()]).unwrap().into();
+        // 40 is no multiple of 32: the neck's additions do not fit.
+        assert!(session.run(zeros(Shape::new(1, 3, 40, 40))).is_err());
+        assert!(session.run(zeros(Shape::new(1, 4, 64, 64))).is_err());
+        assert!(session.run(zeros(Shape::new(1, 3, 64, yunet::STRIDE as usize))).is_ok());
+    }
 }

@@ -1,8 +1,10 @@
-//! Every kind of layer on its own, on another engine and on the CPU.
+//! Every kind of layer on its own, on each engine.
 
+use breakwater_inference::Isa;
 use breakwater_inference::array::Array;
 use breakwater_inference::engine::Engine;
 use breakwater_inference::engine::burn::BurnEngine;
+use breakwater_inference::engine::convnet::ConvnetEngine;
 use breakwater_inference::graph::shape::Shape;
 use breakwater_inference::graph::weights::{Network, Weights};
 use breakwater_inference::graph::{Activation, Conv, GraphBuilder, NodeId, Padding};
@@ -75,7 +77,7 @@ fn run(engine: &dyn Engine, (name, channels, layer): &Layer) -> Vec<f32> {
     outputs.get("y").unwrap().values().to_vec()
 }
 
-/// Holds every kind of layer on `engine` against the CPU.
+/// Holds every kind of layer on `engine` against burn on the CPU.
 pub(crate) fn check(engine: &dyn Engine) {
     let cpu = BurnEngine::cpu(None);
     let mut wrong = Vec::new();
@@ -89,6 +91,13 @@ pub(crate) fn check(engine: &dyn Engine) {
         }
     }
     assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+#[test]
+fn layers_of_both_engines_on_the_cpu_are_equal() {
+    for isa in Isa::available() {
+        check(&ConvnetEngine::new(isa, None, 1));
+    }
 }
 
 #[test]

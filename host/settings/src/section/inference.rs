@@ -32,7 +32,7 @@ section! {
         max_delay: Duration = r#""2ms""# in r#""0s""# to r#""1s""# (Restart);
         /// Calls of one model that may wait; more are refused at once.
         queue: usize = "256" in "1" to "65536" (Restart);
-        /// Threads for arithmetic on the CPU; 0 takes as many as there are cores.
+        /// Pictures that one model computes side by side on the CPU; 0 takes as many as there are cores. Never more than `operations.cpu_threads`.
         threads: usize = "0" in "0" to "1024" (Restart);
         /// Memory for remembered detections and features.
         detection_cache: ByteSize = r#""32MiB""# in r#""0B""# to r#""64GiB""# (Restart);
