@@ -69,6 +69,8 @@ pub(crate) struct Stage {
     /// Where a resize reads.
     pub(crate) taps: Option<Taps>,
     pub(crate) winograd: Option<Positions>,
+    /// Rows that are computed at a time.
+    pub(crate) rows: usize,
 }
 
 /// Where a Winograd convolution keeps what is transformed: some rows of tiles, for each position of the window.
@@ -96,8 +98,6 @@ pub(crate) struct Pipeline {
     pub(crate) stages: Vec<Stage>,
     /// Parts and tiles of the last layer begin at multiples of so many rows.
     pub(crate) align: usize,
-    /// Rows of the last layer that are computed at a time.
-    pub(crate) tile_rows: usize,
     /// Values of scratch memory per thread.
     pub(crate) scratch: usize,
     /// The most parts that threads may take, so that not too many rows are computed twice.

@@ -10,7 +10,7 @@ use std::ptr;
 
 use crate::kernel::Kernels;
 use crate::memory::Memory;
-use crate::plan::{Grid, MAX_STAGES, MAX_WINDOW, Pipeline, Place, Plan};
+use crate::plan::{Grid, MAX_STAGES, MAX_WINDOW, Pipeline, Place, Plan, Stage};
 use crate::program::Program;
 
 pub(crate) use crew::Crew;
@@ -40,6 +40,15 @@ impl Workspace {
     pub(crate) fn bytes(&self) -> usize {
         self.arena.bytes() + self.zeros.bytes() + self.scratch.iter().map(Memory::bytes).sum::<usize>()
     }
+}
+
+/// How far the layers of a pipeline are on one thread.
+struct Progress {
+    scratch: *mut f32,
+    /// Rows of each layer that are done.
+    done: [usize; MAX_STAGES],
+    /// Room for the rows under a window.
+    pointers: [*const f32; MAX_WINDOW],
 }
 
 /// A plan and the memory it runs in, as all threads see it.
@@ -95,26 +104,31 @@ impl Run<'_> {
 
     /// Computes rows of a pipeline's last layer.
     fn part(&self, pipeline: &Pipeline, scratch: *mut f32, start: usize, end: usize) {
-        let mut pointers = [ptr::null(); MAX_WINDOW];
-        let mut done = [0usize; MAX_STAGES];
-        let mut tile = start;
-        while tile < end {
-            let tile_end = (tile + pipeline.tile_rows).min(end);
-            let mut needed = [(0, 0); MAX_STAGES];
-            let mut rows = (tile, tile_end);
-            for (stage, needed) in pipeline.stages.iter().zip(&mut needed).rev() {
-                *needed = rows;
-                let window = self.program.layers[stage.layer].window();
-                let height = stage.input.map_or(0, |input| input.height);
-                let last = (rows.1 - 1) * window.stride + window.size;
-                rows = ((rows.0 * window.stride).saturating_sub(window.top), last.saturating_sub(window.top).min(height));
+        let mut progress = Progress { scratch, done: [0; MAX_STAGES], pointers: [ptr::null(); MAX_WINDOW] };
+        // Each layer begins at the first row that the one after it needs.
+        let mut first = start;
+        for (stage, done) in pipeline.stages.iter().zip(&mut progress.done).rev() {
+            *done = first;
+            let window = self.program.layers[stage.layer].window();
+            first = (first * window.stride).saturating_sub(window.top);
+        }
+        self.advance(&pipeline.stages, &mut progress, end);
+    }
+
+    /// Computes rows of the last of these layers up to `end`, a few at a time, and before them what they need of the layers before.
+    fn advance(&self, stages: &[Stage], progress: &mut Progress, end: usize) {
+        let Some((stage, before)) = stages.split_last() else { return };
+        let window = self.program.layers[stage.layer].window();
+        while let Some(start) = progress.done.get(before.len()).copied().filter(|done| *done < end) {
+            let until = (start + stage.rows).min(end);
+            if let Some(input) = stage.input {
+                let needed = (until - 1) * window.stride + window.size;
+                self.advance(before, progress, needed.saturating_sub(window.top).min(input.height));
             }
-            for (stage, (needed, done)) in pipeline.stages.iter().zip(needed.iter().zip(&mut done)) {
-                let first = needed.0.max(*done);
-                *done = needed.1;
-                self.rows(stage, scratch, first, needed.1, &mut pointers);
+            self.rows(stage, progress.scratch, start, until, &mut progress.pointers);
+            if let Some(done) = progress.done.get_mut(before.len()) {
+                *done = until;
             }
-            tile = tile_end;
         }
     }
 

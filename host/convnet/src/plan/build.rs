@@ -22,7 +22,7 @@ impl Plan {
     pub(crate) fn new(graph: &Graph, program: &Program, input: Shape) -> Result<Self, ConvnetError> {
         let shapes = graph.shapes(Shape { images: 1, ..input })?;
         let builder = Builder::new(program, &shapes);
-        let lists = pipelines::pipelines(program, |layer| builder.least_ring(layer));
+        let lists = pipelines::pipelines(program, |list| builder.least_rings(list));
         builder.plan(&lists, input)
     }
 }
@@ -98,9 +98,17 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Values between a layer and the one before it when one row of its output is computed at a time.
-    fn least_ring(&self, layer: &Layer) -> usize {
-        layer.input.map_or(0, |input| self.grid(input.value, Place::Scratch, 1).row_stride * layer.window().size)
+    /// Values between the layers of a pipeline when one row of the last one is computed at a time.
+    fn least_rings(&self, list: &[Id<Layer>]) -> usize {
+        let mut rows = 1;
+        let mut sum = 0;
+        for id in list.iter().skip(1).rev() {
+            let layer = &self.program.layers[*id];
+            let ring = layer.input.map(|input| self.grid(input.value, Place::Scratch, rows_of_input(layer, rows)));
+            sum += ring.map_or(0, |ring| ring.row_stride * ring.capacity);
+            rows *= layer.window().stride;
+        }
+        sum
     }
 
     fn plan(&self, lists: &[Vec<Id<Layer>>], input: Shape) -> Result<Plan, ConvnetError> {
@@ -168,35 +176,32 @@ impl<'a> Builder<'a> {
     fn pipeline(&self, list: &[Id<Layer>], grids: &[Grid]) -> Pipeline {
         let program = self.program;
         let height = list.last().map_or(1, |last| self.extent(program.layers[*last].output).height);
-        let tile_rows = self.tile_rows(list, height);
-        let mut rows = tile_rows;
+        let mut rows = self.tile_rows(list, height);
         let mut scratch = 0;
         let mut stages = Vec::with_capacity(list.len());
-        let mut output: Option<Grid> = None;
+        let mut ring: Option<Grid> = None;
         for (position, id) in list.iter().enumerate().rev() {
             let layer = &program.layers[*id];
-            let output_grid = output.take().unwrap_or_else(|| self.piece(grids, whole(program, layer.output)));
-            rows = rows_of_input(layer, rows);
+            let output = ring.take().unwrap_or_else(|| self.piece(grids, whole(program, layer.output)));
             let input = layer.input.map(|input| {
                 if position == 0 {
                     return self.piece(grids, input);
                 }
-                let mut ring = self.grid(input.value, Place::Scratch, rows);
-                ring.origin += scratch;
-                scratch += ring.row_stride * ring.capacity;
-                output = Some(ring);
-                ring
+                let mut grid = self.grid(input.value, Place::Scratch, rows_of_input(layer, rows));
+                grid.origin += scratch;
+                scratch += grid.row_stride * grid.capacity;
+                ring = Some(grid);
+                grid
             });
-            rows = input.map_or(rows, |grid| rows.min(grid.height));
             let extra = layer.extra.map(|extra| self.piece(grids, extra));
-            let taps = extra.or(input).and_then(|source| taps::taps(&layer.kind, &source, &output_grid));
-            let winograd = input.and_then(|input| positions(layer, &input, &output_grid, tile_rows, &mut scratch));
-            stages.push(Stage { layer: *id, input, extra, output: output_grid, taps, winograd });
+            let taps = extra.or(input).and_then(|source| taps::taps(&layer.kind, &source, &output));
+            let winograd = input.and_then(|input| positions(layer, &input, &output, rows, &mut scratch));
+            stages.push(Stage { layer: *id, input, extra, output, taps, winograd, rows });
+            rows *= layer.window().stride;
         }
         stages.reverse();
-        let max_parts = self.max_parts(list, height);
         let align = list.first().map_or(1, |first| program.layers[*first].tile());
-        Pipeline { stages, align, tile_rows, scratch, max_parts }
+        Pipeline { stages, align, scratch, max_parts: self.max_parts(list, height) }
     }
 
     /// How many rows of the last layer are computed at a time: enough that a pass over the weights is worth it, in equal parts.

@@ -8,32 +8,28 @@ use crate::table::Id;
 const MAX_RING: usize = 512 * 1024 / size_of::<f32>();
 
 /// Lists of layers, in an order in which they can run: a list stands where its last layer stands in the program. Only the last
-/// layer's result is read by others. `ring` is how many values lie between a layer and the one that follows it at the least.
-pub(super) fn pipelines(program: &Program, ring: impl Fn(&Layer) -> usize) -> Vec<Vec<Id<Layer>>> {
+/// layer's result is read by others. `rings` is how many values lie between the layers of a list at the least.
+pub(super) fn pipelines(program: &Program, rings: impl Fn(&[Id<Layer>]) -> usize) -> Vec<Vec<Id<Layer>>> {
     let uses = uses(program);
     let mut open: Vec<Vec<Id<Layer>>> = Vec::new();
-    let mut rings: Vec<usize> = Vec::new();
     for (id, layer) in program.layers.iter() {
         let follows = layer.input.filter(|_| layer.streams()).and_then(|input| {
             let value = &program.values[input.value];
             let whole = input.first_block == 0 && input.channels == value.channels;
             let private = uses.get(input.value.index()) == Some(&1) && value.home.is_none();
-            let tail = |list: &Vec<Id<Layer>>| list.last().is_some_and(|last| program.layers[*last].output == input.value);
             let extra_is_own = layer.extra.is_some_and(|extra| extra.value == input.value);
-            let at = open.iter().position(tail).filter(|_| whole && private && !extra_is_own)?;
-            let (list, between) = (open.get(at)?, rings.get(at)?);
+            let tail = |list: &&mut Vec<Id<Layer>>| list.last().is_some_and(|last| program.layers[*last].output == input.value);
+            let list = open.iter_mut().find(tail).filter(|_| whole && private && !extra_is_own)?;
             let aligned = list.first().is_none_or(|first| program.layers[*first].tile() == 1 || layer.window() == Window::ONE);
-            (aligned && list.len() < MAX_STAGES && between + ring(layer) <= MAX_RING).then_some(at)
+            list.push(id);
+            if aligned && list.len() <= MAX_STAGES && rings(list) <= MAX_RING {
+                return Some(());
+            }
+            list.pop();
+            None
         });
-        match follows.and_then(|at| open.get_mut(at).zip(rings.get_mut(at))) {
-            Some((list, between)) => {
-                list.push(id);
-                *between += ring(layer);
-            }
-            None => {
-                open.push(vec![id]);
-                rings.push(0);
-            }
+        if follows.is_none() {
+            open.push(vec![id]);
         }
     }
     open.sort_by_key(|list| list.last().map(|last| last.index()));
