@@ -139,6 +139,11 @@ impl Executor {
 
     /// The plan for images of a size.
     fn plan(&self, shape: Shape) -> Result<Arc<Plan>, ConvnetError> {
+        // Plans are remembered by rows and columns; channels are never anything else.
+        let expected = self.network.input().channels;
+        if shape.channels != expected {
+            return Err(GraphError::Channels { expected, found: shape.channels }.into());
+        }
         let fits = |plan: &Arc<Plan>| (plan.height, plan.width) == (shape.height, shape.width);
         {
             let mut plans = lock(&self.plans);

@@ -3,6 +3,7 @@
 use crate::array::Array;
 use crate::error::ConvnetError;
 use crate::graph::shape::Shape;
+use crate::kernel::pixels::PixelScaling;
 use crate::run::Source;
 
 /// A batch of images.
@@ -82,7 +83,10 @@ impl<'a> Input<'a> {
                 let values = array.values().chunks_exact(shape.channels * plane).nth(index)?;
                 Some(Source::Planes { values, plane })
             }
-            Self::Pictures(pictures) => pictures.get(index).map(Source::Picture),
+            Self::Pictures(pictures) => {
+                let picture = pictures.get(index)?;
+                Some(Source::Picture { picture, scaling: PixelScaling::new(picture.scaling) })
+            }
         }
     }
 }

@@ -12,6 +12,7 @@
 
 pub(crate) mod dense;
 pub(crate) mod depthwise;
+pub(crate) mod pixels;
 pub(crate) mod pool;
 pub(crate) mod rows;
 mod tiles;
@@ -87,6 +88,7 @@ pub(crate) struct Kernels {
     pub(crate) accumulate: unsafe fn(&rows::AccumulateRow),
     pub(crate) clamp: unsafe fn(&rows::ClampRow),
     pub(crate) sigmoid: unsafe fn(*mut f32, usize),
+    pub(crate) pixels: unsafe fn(&pixels::PixelScaling, &[u8], &mut [f32]),
     pub(crate) winograd_input: unsafe fn(&winograd::InputTiles),
     pub(crate) winograd_output: unsafe fn(&winograd::OutputTiles),
 }
@@ -153,6 +155,10 @@ macro_rules! kernels {
             }
 
             $(#[$attribute])?
+            unsafe fn pixels(scaling: &pixels::PixelScaling, bytes: &[u8], to: &mut [f32]) {
+                scaling.pixels(bytes, to);
+            }
+            $(#[$attribute])?
             unsafe fn winograd_input(tiles: &winograd::InputTiles) {
                 unsafe { winograd::input::<$simd>(tiles) }
             }
@@ -172,6 +178,7 @@ macro_rules! kernels {
                 accumulate,
                 clamp,
                 sigmoid,
+                pixels,
                 winograd_input,
                 winograd_output,
             };

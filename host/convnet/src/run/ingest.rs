@@ -1,15 +1,16 @@
 //! The network's input, row by row.
 
 use crate::input::Picture;
+use crate::kernel::Kernels;
+use crate::kernel::pixels::PixelScaling;
 use crate::plan::Grid;
 
 /// One image.
-#[derive(Clone, Copy)]
 pub(crate) enum Source<'a> {
     /// Planes of so many values each.
     Planes { values: &'a [f32], plane: usize },
     /// A picture, checked to lie inside the input.
-    Picture(&'a Picture<'a>),
+    Picture { picture: &'a Picture<'a>, scaling: PixelScaling },
 }
 
 impl Source<'_> {
@@ -17,7 +18,7 @@ impl Source<'_> {
     ///
     /// # Safety
     /// `out` is the first pixel of a row of `grid`.
-    pub(super) unsafe fn row(&self, y: usize, grid: &Grid, out: *mut f32) {
+    pub(super) unsafe fn row(&self, y: usize, grid: &Grid, out: *mut f32, kernels: &Kernels) {
         for block in 0..grid.blocks {
             // SAFETY: the run of a block is `width` pixels of `lanes` values.
             let run = unsafe { std::slice::from_raw_parts_mut(out.add(block * grid.block_stride), grid.width * grid.lanes) };
@@ -26,7 +27,7 @@ impl Source<'_> {
                     let planes = values.chunks_exact(*plane).skip(block * grid.lanes).map(|plane| plane.get(y * grid.width..));
                     interleave(run, grid.lanes, planes.map(Option::unwrap_or_default));
                 }
-                Self::Picture(picture) => pixels(run, grid.lanes, picture, y),
+                Self::Picture { picture, scaling } => pixels(run, grid.lanes, (picture, scaling), y, kernels),
             }
         }
     }
@@ -51,30 +52,26 @@ fn interleave<'a>(run: &mut [f32], lanes: usize, mut planes: impl Iterator<Item 
 }
 
 /// Scales the bytes of a picture's row; what lies beyond the picture is black.
-fn pixels(run: &mut [f32], lanes: usize, picture: &Picture<'_>, y: usize) {
-    let (mean, deviation) = (picture.scaling.mean, picture.scaling.deviation);
-    let number = |bytes: [u8; 3]| {
-        let [r, g, b] = bytes.map(f32::from);
-        let [x0, x1, x2] = if picture.scaling.rgb { [r, g, b] } else { [b, g, r] };
-        let ([m0, m1, m2], [d0, d1, d2]) = (mean, deviation);
-        [(x0 - m0) / d0, (x1 - m1) / d1, (x2 - m2) / d2]
-    };
-    let black = number([0; 3]);
+fn pixels(run: &mut [f32], lanes: usize, (picture, scaling): (&Picture<'_>, &PixelScaling), y: usize, kernels: &Kernels) {
+    let black = scaling.pixel([0; 3]);
     let row = y.checked_sub(picture.top).filter(|row| *row < picture.rows);
     let bytes = row.and_then(|row| picture.pixels.get(row * picture.columns * 3..(row + 1) * picture.columns * 3)).unwrap_or_default();
-    let (bytes, left) = (bytes.as_chunks::<3>().0, picture.left);
     if lanes == 3 {
-        let pixels = run.as_chunks_mut::<3>().0;
-        pixels.fill(black);
-        for (pixel, bytes) in pixels.iter_mut().skip(left).zip(bytes) {
-            *pixel = number(*bytes);
+        let (start, end) = (picture.left * 3, picture.left * 3 + bytes.len());
+        for beyond in [0..start, end..run.len()] {
+            run.get_mut(beyond).unwrap_or_default().as_chunks_mut::<3>().0.fill(black);
+        }
+        if let Some(inside) = run.get_mut(start..end) {
+            // SAFETY: the machine has the instructions of its kernels.
+            unsafe { (kernels.pixels)(scaling, bytes, inside) };
         }
         return;
     }
     run.fill(0.0);
+    let bytes = bytes.as_chunks::<3>().0;
     for (x, pixel) in run.chunks_exact_mut(lanes).enumerate() {
-        let inside = x.checked_sub(left).and_then(|column| bytes.get(column));
-        let values = inside.map_or(black, |bytes| number(*bytes));
+        let inside = x.checked_sub(picture.left).and_then(|column| bytes.get(column));
+        let values = inside.map_or(black, |bytes| scaling.pixel(*bytes));
         for (to, value) in pixel.iter_mut().zip(values) {
             *to = value;
         }

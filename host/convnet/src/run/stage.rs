@@ -31,7 +31,7 @@ impl Run<'_> {
         // SAFETY of every block here and below: grids lie inside the memory that was reserved for the plan, with the columns of
         // zeros that windows reach into; kernels get rows of grids with the numbers of blocks and columns that the grids have.
         match &self.program.layers[stage.layer].kind {
-            Kind::Ingest => rows.each(|y| unsafe { self.source.row(y, &stage.output, rows.out(y)) }),
+            Kind::Ingest => rows.each(|y| unsafe { self.source.row(y, &stage.output, rows.out(y), self.kernels) }),
             Kind::Dense(dense) => rows.dense(dense, pointers),
             Kind::Winograd(winograd) => rows.winograd(winograd, pointers),
             Kind::Depthwise(depthwise) => rows.depthwise(depthwise, pointers),
