@@ -15,7 +15,7 @@ use breakwater_cache::{Cache, Clock};
 use breakwater_core::Deadline;
 use breakwater_flags::{FlagRecords, Flags, MemoryFlagRecords};
 use breakwater_inference::Inference;
-use breakwater_operations::{MediaRoot, ModelDetectors, Operations, OperationsConfig, Parts};
+use breakwater_operations::{MediaRoot, ModelDetectors, ModelEmbedder, Operations, OperationsConfig, Parts};
 use breakwater_plugins::{Catalogue, CatalogueRecords, MemoryRecords, Ports};
 use breakwater_resilience::CpuPermits;
 use breakwater_settings::Settings;
@@ -97,6 +97,7 @@ impl Host {
         let config = OperationsConfig { limits: convert::image_limits(settings), media };
         let parts = Parts {
             detectors,
+            embedder: Arc::new(ModelEmbedder::new(Arc::clone(&inference))),
             catalogue: Arc::clone(&catalogue),
             cpu,
             upstreams,

@@ -3,6 +3,7 @@
 
 pub(crate) mod crop;
 pub(crate) mod detect;
+pub(crate) mod features;
 pub(crate) mod plan;
 
 use breakwater_core::{Attachment, Bounds, Detection, DetectionKind, Failure, Payload, Point, Rect, Size};

@@ -1,6 +1,7 @@
 //! The operations: their names, what they change, how long they may take, and whether an answer may be kept.
 //!
-//! The types of an operation's input and output are those of its module ([`crate::detect`], [`crate::plan`], [`crate::crop`]).
+//! The types of an operation's input and output are those of its module ([`crate::detect`], [`crate::plan`], [`crate::crop`]); features
+//! are JSON only.
 
 use std::time::Duration;
 
@@ -39,6 +40,15 @@ pub const DETECT_OBJECTS: Operation = Operation {
     cacheability: Cacheability::ByContent,
 };
 
+/// Gives the features of an image, by a model of the host.
+pub const EXTRACT_FEATURES: Operation = Operation {
+    name: "extract-features",
+    summary: "Gives the features of an image, by which it can be compared with others.",
+    effect: OperationEffect::Read,
+    timeout: Duration::from_secs(15),
+    cacheability: Cacheability::ByContent,
+};
+
 /// Chooses where to cut: [`crate::plan::PlanInput`] to [`breakwater_core::CropPlan`].
 pub const PLAN_CROP: Operation = Operation {
     name: "plan-crop",
@@ -59,4 +69,4 @@ pub const CROP_IMAGE: Operation = Operation {
 };
 
 /// Every operation.
-pub const OPERATIONS: [Operation; 3] = [DETECT_OBJECTS, PLAN_CROP, CROP_IMAGE];
+pub const OPERATIONS: [Operation; 4] = [DETECT_OBJECTS, EXTRACT_FEATURES, PLAN_CROP, CROP_IMAGE];

@@ -16,6 +16,7 @@ use breakwater_vision::Limits;
 
 use crate::chains::Chains;
 use crate::detectors::Detectors;
+use crate::features::Embedder;
 use crate::invoke::HostSnapshot;
 use crate::media::MediaRoot;
 use crate::table::Table;
@@ -33,6 +34,8 @@ pub struct OperationsConfig {
 pub struct Parts {
     /// What finds things in pictures.
     pub detectors: Arc<dyn Detectors>,
+    /// What gives the features of pictures.
+    pub embedder: Arc<dyn Embedder>,
     /// The plugins.
     pub catalogue: Arc<Catalogue>,
     /// Where pictures are worked on.
@@ -125,6 +128,10 @@ impl Operations {
 
     pub(crate) fn detectors(&self) -> &Arc<dyn Detectors> {
         &self.parts.detectors
+    }
+
+    pub(crate) fn embedder(&self) -> &Arc<dyn Embedder> {
+        &self.parts.embedder
     }
 
     pub(crate) fn catalogue(&self) -> &Arc<Catalogue> {

@@ -88,6 +88,10 @@ impl Operations {
                 let outcome = self.detect_here(context, json::detect::input(payload)?).await?;
                 Ok(outcome.map(|output| json::detect::output(&output)))
             }
+            Local::ExtractFeatures => {
+                let outcome = self.features_here(context, json::features::input(payload)?).await?;
+                Ok(outcome.map(|embedding| json::features::output(&embedding)))
+            }
             Local::CropImage => {
                 let output = self.crop_here(context, &snapshot.plugins, json::crop::input(payload, self.media().is_some())?).await?;
                 Ok(json::crop::history(&output).map(|()| json::crop::output(&output)))

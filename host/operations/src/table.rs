@@ -22,16 +22,18 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(120);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Local {
     DetectObjects,
+    ExtractFeatures,
     PlanCrop,
     CropImage,
 }
 
 impl Local {
-    const ALL: [Self; 3] = [Self::DetectObjects, Self::PlanCrop, Self::CropImage];
+    const ALL: [Self; 4] = [Self::DetectObjects, Self::ExtractFeatures, Self::PlanCrop, Self::CropImage];
 
     fn operation(self) -> Operation {
         match self {
             Self::DetectObjects => operation::DETECT_OBJECTS,
+            Self::ExtractFeatures => operation::EXTRACT_FEATURES,
             Self::PlanCrop => operation::PLAN_CROP,
             Self::CropImage => operation::CROP_IMAGE,
         }
@@ -40,6 +42,7 @@ impl Local {
     fn spec(self) -> OperationSpec {
         match self {
             Self::DetectObjects => json::detect::spec(),
+            Self::ExtractFeatures => json::features::spec(),
             Self::PlanCrop => json::plan::spec(),
             Self::CropImage => json::crop::spec(),
         }
@@ -217,7 +220,7 @@ mod tests {
     fn the_operations_of_the_host_are_there_without_configuration() {
         let table = table(&Chains::new());
         let names: Vec<_> = table.entries().map(|entry| entry.spec().name.as_str()).collect();
-        assert_eq!(names, ["crop-image", "detect-objects", "plan-crop"]);
+        assert_eq!(names, ["crop-image", "detect-objects", "extract-features", "plan-crop"]);
         assert!(matches!(table.get("detect-objects").unwrap().live.as_slice(), [Live::Local(Local::DetectObjects)]));
     }
 

@@ -17,9 +17,9 @@ use breakwater_core::{
     Bounds, CallContext, Caller, Deadline, Detection, DetectionKind, Failure, FailureKind, Invoker, Payload, Principal, ServedBy, Size,
 };
 use breakwater_flags::{Flag, Flags, MemoryFlagRecords};
-use breakwater_inference::{DeviceKind, DeviceReport};
+use breakwater_inference::{DeviceKind, DeviceReport, Embedding};
 use breakwater_operations::{
-    Caching, ChainConfig, Chains, CropInput, DetectInput, Detectors, ImageSource, MediaRoot, Operations, OperationsConfig, Parts,
+    Caching, ChainConfig, Chains, CropInput, DetectInput, Detectors, Embedder, ImageSource, MediaRoot, Operations, OperationsConfig, Parts,
     Readiness, ReadinessConfig, WantedSize, readiness,
 };
 use breakwater_plugins::{Catalogue, Compiler, Detect, MemoryRecords, Ports, RuntimeConfig};
@@ -88,6 +88,32 @@ impl Detectors for Told {
     }
 }
 
+/// Features of its own for every shape of picture; fails when faces fail.
+impl Embedder for Told {
+    fn embed<'a>(&'a self, image: &'a Arc<Image>, _: Deadline) -> BoxFuture<'a, Result<Arc<Embedding>, Failure>> {
+        let fails = matches!(self.faces, Behaviour::Fails);
+        Box::pin(async move {
+            if fails {
+                return Err(Failure::new(FailureKind::Unavailable, "embedder.unavailable", "it is down"));
+            }
+            let Size { width, height } = image.raster().size();
+            Ok(Arc::new(Embedding::new("told", &[width as f32, height as f32]).unwrap()))
+        })
+    }
+
+    fn has_cached(&self, _: &Image) -> bool {
+        false
+    }
+
+    fn raster(&self, image: Size) -> Size {
+        image
+    }
+
+    fn device(&self) -> String {
+        "told".into()
+    }
+}
+
 /// Operations with a media root that holds `coffee.png`, 600x400.
 struct Stage {
     operations: Arc<Operations>,
@@ -120,6 +146,7 @@ impl Stage {
         let (records, observer) = (Arc::new(breakwater_upstream::MemoryRecords::default()), Arc::new(NoUpstreamObserver));
         let upstreams = Upstreams::start(UpstreamsConfig::default(), records, observer, CancellationToken::new()).await.unwrap();
         let parts = Parts {
+            embedder: detectors.clone(),
             detectors,
             catalogue,
             cpu,
@@ -172,6 +199,23 @@ async fn detection_answers_in_pixels_of_the_original_with_its_models_and_counts_
     assert_eq!(outcome.served_by, ServedBy::Model { name: "told-face+told-person".into(), device: "told".into() });
     assert!(outcome.value.timings.total >= outcome.value.timings.decode + outcome.value.timings.detect);
     assert!(stage.metrics.encode().contains("operation=\"detect-objects\",outcome=\"ok\""), "{}", stage.metrics.encode());
+}
+
+#[tokio::test]
+async fn features_are_an_operation_like_any_other() {
+    let stage = Stage::new(Behaviour::Finds(0.9), Behaviour::Fails).await;
+    let input = Payload::json(serde_json::json!({ "image_path": "/coffee.png" }));
+    let outcome = stage.operations.invoke(&stage.context(), "extract-features", input.clone()).await.unwrap();
+    assert_eq!(outcome.served_by, ServedBy::Model { name: "told".into(), device: "told".into() });
+    // 600 by 400 pixels.
+    let [across, down] = [600.0f64, 400.0].map(|edge| edge / (600f64.powi(2) + 400f64.powi(2)).sqrt());
+    let found = &outcome.value.json["embedding"];
+    assert!((found[0].as_f64().unwrap() - across).abs() < 1e-6 && (found[1].as_f64().unwrap() - down).abs() < 1e-6, "{found}");
+    assert!(stage.metrics.encode().contains("operation=\"extract-features\",outcome=\"ok\""), "{}", stage.metrics.encode());
+
+    let stage = Stage::new(Behaviour::Fails, Behaviour::Fails).await;
+    let failure = stage.operations.invoke(&stage.context(), "extract-features", input).await.unwrap_err();
+    assert_eq!(failure.code, "embedder.unavailable");
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ async fn every_operation_is_listed_with_its_schemas_and_providers() {
         "compose-sheet",
         "crop-image",
         "detect-objects",
+        "extract-features",
         "find-matching-jobs",
         "generate-resume",
         "plan-crop",
@@ -58,6 +59,42 @@ async fn a_picture_travels_as_an_attachment() {
     let body = json!({ "input": { "target_aspect_ratio": { "width": 4, "height": 6 } }, "attachments": attachments });
     let answer = ok(&client().post("/v1/operations/plan-crop", &body).await.unwrap());
     assert_eq!(answer["output"]["crop"]["height"], 512, "{answer}");
+}
+
+#[tokio::test]
+async fn features_say_which_pictures_look_alike() {
+    let folder = breakwater_tests::external::folder().join("images");
+    let read = |name: &str| std::fs::read(folder.join(name)).unwrap();
+    let mirrored = image::load_from_memory(&read("astronaut.png")).unwrap().fliph();
+    let mut encoded = std::io::Cursor::new(Vec::new());
+    mirrored.write_to(&mut encoded, image::ImageFormat::Png).unwrap();
+    let features = async |picture: &[u8]| {
+        let data = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, picture);
+        let body = json!({ "attachments": [{ "media_type": "image/png", "data": data }] });
+        ok(&client().post("/v1/operations/extract-features", &body).await.unwrap())
+    };
+    let numbers = |answer: &serde_json::Value| -> Vec<f64> {
+        answer["output"]["embedding"].as_array().unwrap().iter().map(|number| number.as_f64().unwrap()).collect()
+    };
+    let cosine = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+
+    let answer = features(&read("astronaut.png")).await;
+    let output = &answer["output"];
+    assert_eq!((&output["dimension"], &output["model"], &output["normalized"]), (&json!(1280), &json!("efficientnet-lite0"), &json!(true)));
+    let astronaut = numbers(&answer);
+    assert_eq!(astronaut.len(), 1280);
+    assert!((cosine(&astronaut, &astronaut) - 1.0).abs() < 1e-5);
+    let again = features(&read("astronaut.png")).await;
+    assert_eq!((&again["served_by"], numbers(&again)), (&json!("cache:efficientnet-lite0"), astronaut.clone()));
+
+    let same = cosine(&astronaut, &numbers(&features(encoded.get_ref()).await));
+    let other = cosine(&astronaut, &numbers(&features(&read("coffee.png")).await));
+    println!("mirrored {same}, another {other}");
+    assert!(same > 0.8 && other < 0.5, "{same}, {other}");
+
+    let answer = client().call("extract-features", &json!({ "image_path": "/nowhere.png" })).await.unwrap();
+    assert_problem(&answer, 404, "media.not-found");
+    assert_problem(&client().call("extract-features", &json!({})).await.unwrap(), 400, "operation.image-missing");
 }
 
 #[tokio::test]
