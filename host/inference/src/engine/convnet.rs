@@ -73,30 +73,19 @@ impl Engine for ConvnetEngine {
     }
 
     fn prepare(&self, network: &Network) -> Result<Box<dyn Session>, EngineError> {
-        Ok(Box::new(ConvnetSession { prepared: self.prepared(network)?, threads: self.threads.clone() }))
+        Ok(Box::new(ConvnetSession(self.prepared(network)?)))
     }
 }
 
-struct ConvnetSession {
-    prepared: Arc<Prepared>,
-    threads: Option<Arc<ThreadPool>>,
-}
-
-impl ConvnetSession {
-    fn compute(&self, input: Input<'_>) -> Result<Outputs, EngineError> {
-        let run = || self.prepared.executor.run(input);
-        // Once for the whole run: the executor would otherwise go there and back for every layer it spreads.
-        Ok(self.threads.as_ref().map_or_else(run, |threads| threads.install(run))?)
-    }
-}
+struct ConvnetSession(Arc<Prepared>);
 
 impl Session for ConvnetSession {
     fn run(&mut self, batch: Batch<'_>) -> Result<Outputs, EngineError> {
         match batch {
-            Batch::Array(array) => self.compute(Input::Planes(&array)),
+            Batch::Array(array) => Ok(self.0.executor.run(Input::Planes(&array))?),
             Batch::Frames { frames, normalisation } => {
                 let pictures: Vec<_> = frames.iter().map(|frame| picture(frame, normalisation)).collect();
-                self.compute(Input::Pictures(&pictures))
+                Ok(self.0.executor.run(Input::Pictures(&pictures))?)
             }
         }
     }
