@@ -76,8 +76,10 @@ mod tests {
         assert_eq!(of([3.0, 4.0, 0.0, -2.0], 0).unwrap(), [0.6, 0.8]);
         assert_eq!(of([3.0, 4.0, 0.0, -2.0], 1).unwrap(), [0.0, -1.0]);
         // Squares that no single-precision number holds.
-        assert_eq!(of([3e30, 4e30, 3e-30, 4e-30], 0).unwrap(), [0.6, 0.8]);
-        assert_eq!(of([3e30, 4e30, 3e-30, 4e-30], 1).unwrap(), [0.6, 0.8]);
+        for image in [0, 1] {
+            let found = of([3e30, 4e30, 3e-30, 4e-30], image).unwrap();
+            assert!(found.iter().zip([0.6f32, 0.8]).all(|(found, expected)| (found - expected).abs() < 1e-6), "{found:?}");
+        }
     }
 
     #[test]
