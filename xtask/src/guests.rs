@@ -1,7 +1,6 @@
 //! Guests: the plugins of plugins/ and the misbehaving components of tests/guests, built and encoded as components.
 
 use std::collections::BTreeSet;
-use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +12,7 @@ use wit_component::ComponentEncoder;
 
 use crate::command;
 use crate::wasm_toolchain::WasmToolchain;
+use crate::workspace::target_folder;
 
 /// A plugin as it can be deployed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -199,10 +199,6 @@ impl Build {
         }
         Ok(())
     }
-}
-
-fn target_folder(root: &Path) -> PathBuf {
-    root.join(env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
 }
 
 /// The module that cargo built, encoded as the component that its bindings describe.

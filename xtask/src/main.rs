@@ -4,7 +4,9 @@
 mod command;
 mod demo;
 mod guests;
+mod neon;
 mod openapi;
+mod sanitize;
 mod serve;
 mod suites;
 mod system_packages;
@@ -42,6 +44,10 @@ enum Task {
         /// Only tests whose name contains this text
         filter: Option<String>,
     },
+    /// Runs the tests of the kernels under AddressSanitizer, or under valgrind
+    Sanitize(sanitize::Options),
+    /// Runs the tests of the kernels for 64-bit Arm, on an emulator where the machine is another
+    Neon(neon::Options),
     /// Builds the plugins in plugins/ into components, or one of your own in its folder
     BuildPlugins {
         /// A folder with Cargo.toml and plugin.toml; the component is written to where its plugin.toml says
@@ -67,6 +73,8 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Demo(options) => demo::run(&workspace, &options),
         Task::Serve { arguments } => serve::run(&workspace, &arguments),
         Task::Test { filter } => suites::run(&workspace, filter.as_deref()),
+        Task::Sanitize(options) => sanitize::run(&workspace, &options),
+        Task::Neon(options) => neon::run(&workspace, &options),
         Task::BuildPlugins { folder: None } => build_plugins(&workspace),
         Task::BuildPlugins { folder: Some(folder) } => guests::build_plugin(workspace.root(), &folder).map(|()| ExitCode::SUCCESS),
         Task::Openapi { check } => openapi::run(&workspace, check),

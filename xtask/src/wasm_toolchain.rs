@@ -13,7 +13,7 @@ use crate::{command, system_packages};
 const TARGET: &str = "wasm32-unknown-unknown";
 /// Debian's own toolchain for web browsers: kept recent on every release, and with the sources of the standard library.
 const DEBIAN_PACKAGES: &[&str] = &["rustc-web", "cargo-web", "rust-web-src", "lld-19"];
-const DEBIAN_STD_SOURCES: &str = "/usr/lib/rustlib/src/rust/library/Cargo.toml";
+pub(crate) const DEBIAN_STD_SOURCES: &str = "/usr/lib/rustlib/src/rust/library/Cargo.toml";
 
 /// How guests are compiled here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +30,7 @@ impl WasmToolchain {
     /// # Errors
     /// When none does; the message says what to install.
     pub(crate) fn find() -> Result<Self> {
-        if active_has_target() {
+        if has_target(TARGET) {
             return Ok(Self::Installed);
         }
         if let Some(debian) = Self::debian() {
@@ -44,7 +44,7 @@ impl WasmToolchain {
             }
         }
         match command::run(clean(Command::new("rustup")).args(["target", "add", TARGET])) {
-            Ok(()) if active_has_target() => return Ok(Self::Installed),
+            Ok(()) if has_target(TARGET) => return Ok(Self::Installed),
             Ok(()) => tried.push(format!("rustup added {TARGET}, but not to the toolchain in use")),
             Err(error) => tried.push(format!("{error:#}")),
         }
@@ -99,7 +99,7 @@ impl WasmToolchain {
 }
 
 /// Without what an outer cargo or rustup left in the environment for its own compiler.
-fn clean(mut command: Command) -> Command {
+pub(crate) fn clean(mut command: Command) -> Command {
     for (name, _) in env::vars_os() {
         if is_inherited(&name) {
             command.env_remove(&name);
@@ -116,12 +116,13 @@ fn is_inherited(name: &OsString) -> bool {
     ours.iter().any(|start| name.starts_with(start)) && !kept.iter().any(|start| name.starts_with(start))
 }
 
-fn active_has_target() -> bool {
+/// Whether the active toolchain has the standard library of a target.
+pub(crate) fn has_target(target: &str) -> bool {
     let answer = clean(Command::new("rustc")).args(["--print", "sysroot"]).stderr(Stdio::null()).output();
     let Ok(answer) = answer else { return false };
     let sysroot = PathBuf::from(String::from_utf8_lossy(&answer.stdout).trim());
     // A folder without libraries is left behind by some packages.
-    let libraries = fs::read_dir(sysroot.join("lib/rustlib").join(TARGET).join("lib"));
+    let libraries = fs::read_dir(sysroot.join("lib/rustlib").join(target).join("lib"));
     libraries
         .is_ok_and(|mut entries| entries.any(|entry| entry.is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with("libstd"))))
 }

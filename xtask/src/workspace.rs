@@ -48,3 +48,8 @@ impl Workspace {
         command::run(self.cargo().args(["build", "--workspace", "--bins"]))
     }
 }
+
+/// Where cargo puts what it builds for the workspace in `root`.
+pub(crate) fn target_folder(root: &Path) -> PathBuf {
+    root.join(env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
+}
