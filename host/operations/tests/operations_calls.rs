@@ -118,6 +118,7 @@ impl Embedder for Told {
 struct Stage {
     operations: Arc<Operations>,
     metrics: Arc<Metrics>,
+    cpu: Arc<CpuPermits>,
     folder: tempfile::TempDir,
 }
 
@@ -149,7 +150,7 @@ impl Stage {
             embedder: detectors.clone(),
             detectors,
             catalogue,
-            cpu,
+            cpu: cpu.clone(),
             upstreams,
             cache: Cache::start(CacheConfig::default()).await.unwrap(),
             flags: Flags::open(Arc::new(MemoryFlagRecords::default()), BTreeMap::new()).await.unwrap(),
@@ -157,7 +158,7 @@ impl Stage {
             tracer: Tracer::disabled(),
         };
         let operations = Operations::new(config, chains, parts);
-        Self { operations, metrics, folder }
+        Self { operations, metrics, cpu, folder }
     }
 
     fn context(&self) -> CallContext {
@@ -272,8 +273,11 @@ async fn without_a_media_root_nothing_is_read_or_written_by_path() {
 #[tokio::test]
 async fn a_full_cpu_pool_refuses_with_a_wait() {
     let stage = Stage::with(Behaviour::Finds(0.9), Behaviour::Finds(0.9), 0, true).await;
+    let busy = [(); 2].map(|()| stage.cpu.permit(Deadline::after(Duration::from_secs(20))).unwrap());
     let failure = stage.operations.detect(&stage.context(), detect(&[])).await.unwrap_err();
     assert_eq!((&*failure.code, failure.retry_after), ("cpu.overloaded", Some(Duration::from_secs(1))));
+    drop(busy);
+    stage.operations.detect(&stage.context(), detect(&[])).await.unwrap();
 }
 
 #[tokio::test]
