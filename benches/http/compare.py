@@ -49,8 +49,9 @@ def body(jpeg: bytes, fields: dict[str, str]) -> bytes:
 class Service:
     """A process that answers /v1/crop."""
 
-    def __init__(self, name: str, command: list[str], port: int, fields: dict[str, str], environment: dict[str, str], log: Path):
+    def __init__(self, name: str, command: list[str], port: int, ready: str, fields: dict[str, str], environment: dict[str, str], log: Path):
         self.name, self.port, self.fields = name, port, fields
+        self.timings: list[str] = []
         self.log = log.open("wb")
         self.process = subprocess.Popen(command, env=os.environ | environment, stdout=self.log, stderr=self.log, cwd=HERE)
         for _ in range(1200):
@@ -58,7 +59,7 @@ class Service:
                 sys.exit(f"{name} ended at once; see {log}")
             try:
                 connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
-                connection.request("GET", "/healthz")
+                connection.request("GET", ready)
                 if connection.getresponse().status == 200:
                     return
             except OSError:
@@ -85,6 +86,7 @@ class Service:
         answer = response.read()
         if response.status != 200 or response.headers["content-type"] != "image/jpeg" or response.headers.get("x-breakwater-degraded") == "true":
             sys.exit(f"{self.name} answered {response.status}: {answer[:300]!r} {response.headers}")
+        self.timings.extend(response.headers.get_all("server-timing", []))
         return (time.perf_counter() - started) * 1000, answer
 
     def measure(self, jpeg: bytes, requests: int, clients: int, first: int) -> dict[str, float]:
@@ -94,16 +96,27 @@ class Service:
             connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
             return [self.call(connection, numbered(jpeg, first + number))[0] for number in range(place, requests, clients)]
 
+        self.timings.clear()
         cpu, started = self.cpu(), time.perf_counter()
         with ThreadPoolExecutor(clients) as pool:
             times = sorted(sum(pool.map(client, range(clients)), []))
         elapsed = time.perf_counter() - started
         quantiles = statistics.quantiles(times, n=100)
-        return {"cpu": (self.cpu() - cpu) / requests, "p50": quantiles[49], "p95": quantiles[94], "rate": requests / elapsed}
+        return {"cpu": (self.cpu() - cpu) / requests, "p50": quantiles[49], "p95": quantiles[94], "rate": requests / elapsed} | stages(self.timings)
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(timeout=60)
+
+
+def stages(timings: list[str]) -> dict[str, float]:
+    """Medians of what `Server-Timing` headers say, in milliseconds; nothing for a service that sends none."""
+    found: dict[str, list[float]] = {}
+    for timing in timings:
+        for entry in timing.split(","):
+            name, _, milliseconds = entry.strip().partition(";dur=")
+            found.setdefault(f"stage {name}", []).append(float(milliseconds))
+    return {name: statistics.median(values) for name, values in found.items()}
 
 
 def free_port() -> int:
@@ -126,8 +139,8 @@ def main():
     peer = [sys.executable, "-m", "uvicorn", "peer:app", "--port", str(ports[1]), "--log-level", "warning", "--no-access-log"]
     environment = {"BREAKWATER__TELEMETRY__LOG_FILTER": "warn", "BREAKWATER__INFERENCE__DEVICE": "cpu"}
     services = [
-        Service("breakwater", serve, ports[0], ours, environment, folder / "breakwater.log"),
-        Service("FastAPI + onnxruntime + OpenCV", peer, ports[1], {"target_aspect_ratio": "4:6"}, {"MODELS": str(ROOT / "models"), "PYTHONPATH": str(HERE.parent / "networks")}, folder / "peer.log"),
+        Service("breakwater", serve, ports[0], "/readyz", ours, environment, folder / "breakwater.log"),
+        Service("FastAPI + onnxruntime + OpenCV", peer, ports[1], "/healthz", {"target_aspect_ratio": "4:6"}, {"MODELS": str(ROOT / "models"), "PYTHONPATH": str(HERE.parent / "networks")}, folder / "peer.log"),
     ]
     rows: dict[tuple[str, int], list[dict[str, float]]] = {}
     try:
@@ -157,6 +170,10 @@ def report(rows: dict[tuple[str, int], list[dict[str, float]]], memory: dict[str
     for clients in (1, 4):
         cpu = [statistics.median(measured["cpu"] for measured in rows[name, clients]) for name in memory]
         print(f"\nCPU per request with {clients} client{'s' * (clients > 1)}: breakwater needs {cpu[0] / cpu[1]:.2f} of the peer's.")
+    print("\nStages of breakwater on the clock (`Server-Timing`), ms:\n\n| stage | 1 client | 4 clients |\n|---|---|---|")
+    for key in [key for key in rows["breakwater", 1][0] if key.startswith("stage ")]:
+        cells = [spread([measured[key] for measured in rows["breakwater", clients]]) for clients in (1, 4)]
+        print(f"| {key.removeprefix('stage ')} | {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":
