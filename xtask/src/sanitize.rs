@@ -61,7 +61,7 @@ fn under_valgrind(workspace: &Workspace, options: &Options, host: &str) -> Resul
 fn checked_tests(workspace: &Workspace, folder: &str, host: &str, cases: u32) -> Command {
     let mut cargo = workspace.cargo();
     cargo.env("CARGO_TARGET_DIR", target_folder(workspace.root()).join("sanitize").join(folder)).env("PROPTEST_CASES", cases.to_string());
-    cargo.args(["test", "--package", PACKAGE, "--target", host]).args(with_assertions());
+    cargo.args(["test", "--package", PACKAGE, "--lib", "--tests", "--target", host]).args(with_assertions());
     cargo
 }
 
