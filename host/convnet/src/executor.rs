@@ -85,7 +85,8 @@ impl Executor {
         }
         let targets: Vec<Target> = arrays.iter_mut().map(|(_, array)| Target(array.values_mut().as_mut_ptr())).collect();
         let image = |index: usize| {
-            if let Some(source) = input.image(index, shape) {
+            let scaling = input.scaling(index);
+            if let Some(source) = input.image(index, shape, scaling.as_ref()) {
                 self.image(&plan, source, index, &targets);
             }
         };

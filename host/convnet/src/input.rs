@@ -75,18 +75,26 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// An image of the batch.
-    pub(crate) fn image(&self, index: usize, shape: Shape) -> Option<Source<'a>> {
+    /// How the bytes of an image of the batch become numbers, if it has bytes.
+    pub(crate) fn scaling(&self, index: usize) -> Option<PixelScaling> {
+        match self {
+            Self::Planes(_) => None,
+            Self::Pictures(pictures) => pictures.get(index).map(|picture| PixelScaling::new(picture.scaling)),
+        }
+    }
+
+    /// An image of the batch; `scaling` is its own.
+    pub(crate) fn image<'b>(&self, index: usize, shape: Shape, scaling: Option<&'b PixelScaling>) -> Option<Source<'b>>
+    where
+        'a: 'b,
+    {
         match self {
             Self::Planes(array) => {
                 let plane = shape.height * shape.width;
                 let values = array.values().chunks_exact(shape.channels * plane).nth(index)?;
                 Some(Source::Planes { values, plane })
             }
-            Self::Pictures(pictures) => {
-                let picture = pictures.get(index)?;
-                Some(Source::Picture { picture, scaling: PixelScaling::new(picture.scaling) })
-            }
+            Self::Pictures(pictures) => Some(Source::Picture { picture: pictures.get(index)?, scaling: scaling? }),
         }
     }
 }

@@ -4,6 +4,7 @@ mod concat;
 mod heads;
 mod lower;
 mod pack;
+mod sums;
 mod winograd;
 
 pub(crate) use lower::lower;

@@ -10,7 +10,7 @@ pub(crate) enum Source<'a> {
     /// Planes of so many values each.
     Planes { values: &'a [f32], plane: usize },
     /// A picture, checked to lie inside the input.
-    Picture { picture: &'a Picture<'a>, scaling: PixelScaling },
+    Picture { picture: &'a Picture<'a>, scaling: &'a PixelScaling },
 }
 
 impl Source<'_> {
