@@ -107,7 +107,7 @@ fn compare_output(expected: &Tensor, found: &Array) -> Result<(), String> {
     let pairs = || expected.elements.iter().zip(found.values()).enumerate();
     let wrong = |element: &Element, value: f32| {
         let difference = (f64::from(value) - element.value).abs();
-        !(difference <= MARGIN * element.error + SMALLEST)
+        difference.is_nan() || difference > MARGIN * element.error + SMALLEST
     };
     let Some((index, (element, value))) = pairs().find(|(_, (element, value))| wrong(element, **value)) else { return Ok(()) };
     let count = pairs().filter(|(_, (element, value))| wrong(element, **value)).count();

@@ -108,10 +108,12 @@ fn padding_never_wins_in_a_pool_of_negative_values() {
     }
 }
 
+type Function = fn(f32) -> f32;
+
 #[test]
 fn functions_hold_at_the_ends_of_their_range() {
     let inputs = [-f32::MAX, -1e30, -1000.0, -88.0, -20.0, -1e-20, -0.0, 0.0, 1e-20, 6.0, 20.0, 88.0, 1000.0, 1e30, f32::MAX];
-    let expected: [(Activation, fn(f32) -> f32); 4] = [
+    let expected: [(Activation, Function); 4] = [
         (Activation::Relu, |x| x.max(0.0)),
         (Activation::Relu6, |x| x.clamp(0.0, 6.0)),
         (Activation::LeakyRelu { slope: 0.1 }, |x| if x > 0.0 { x } else { 0.1 * x }),
