@@ -30,7 +30,7 @@ fn convnet(c: &mut Criterion<CpuTime>) -> Outcome<()> {
         let network = subject.load(height, width)?;
         let mut group = group(c, format!("{} {height}x{width} convnet", subject.name()));
         for isa in Isa::available() {
-            let executor = Executor::new(&network, Options { isa: Some(isa), threads: None })?;
+            let executor = Executor::new(&network, Options { isa: Some(isa), threads: None, ..Options::default() })?;
             let image = subject.input(1, height, width)?;
             group.throughput(Throughput::Elements(1));
             group.bench_function(format!("{isa}, 1 thread, batch of 1"), |b| {
@@ -39,7 +39,7 @@ fn convnet(c: &mut Criterion<CpuTime>) -> Outcome<()> {
         }
         for images in [1, 4] {
             let pool = ThreadPoolBuilder::new().num_threads(2).build()?;
-            let executor = Executor::new(&network, Options { isa: None, threads: Some(Arc::new(pool)) })?;
+            let executor = Executor::new(&network, Options { isa: None, threads: Some(Arc::new(pool)), ..Options::default() })?;
             let batch = subject.input(images, height, width)?;
             group.throughput(Throughput::Elements(images as u64));
             group.bench_function(format!("{}, 2 threads, batch of {images}", executor.isa()), |b| {

@@ -78,7 +78,7 @@ struct Convnet {
 
 impl Convnet {
     fn load(job: Job) -> Outcome<Self> {
-        let executor = Executor::new(&job.network, Options { isa: job.isa, threads: job.pool()? })?;
+        let executor = Executor::new(&job.network, Options { isa: job.isa, threads: job.pool()?, ..Options::default() })?;
         Ok(Self { executor, job })
     }
 }

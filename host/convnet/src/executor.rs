@@ -14,19 +14,21 @@ use crate::isa::Isa;
 use crate::kernel::Kernels;
 use crate::plan::Plan;
 use crate::program::{Program, lower};
-use crate::run::{Crew, Source, Target, Workspace, run};
+use crate::run::{Busy, Crew, Source, Target, Workspace, run};
 
 /// The most plans that are kept, the latest used ones. One more costs less than a millisecond to make again.
 const MAX_PLANS: usize = 32;
 
 /// How a network is run.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Options {
     /// The instructions to use; the fastest of this machine otherwise.
     pub isa: Option<Isa>,
     /// Threads that images, and rows of an image when there are fewer images than threads, are spread over. Without it
     /// everything runs on the caller's thread.
     pub threads: Option<Arc<ThreadPool>>,
+    /// How many of the threads are taken now, for a pool that does other work, too. Only runs of this executor count otherwise.
+    pub busy: Option<Busy>,
 }
 
 /// A network made ready for the processor: weights packed, plans per input shape, memory reused between runs. Any number of
@@ -56,7 +58,7 @@ impl Executor {
             network: network.clone(),
             program,
             kernels,
-            crew: Crew::new(options.threads.as_ref().map_or(1, |threads| threads.current_num_threads())),
+            crew: Crew::new(options.threads.as_ref().map_or(1, |threads| threads.current_num_threads()), options.busy),
             threads: options.threads,
             plans: Mutex::default(),
             idle: Mutex::default(),

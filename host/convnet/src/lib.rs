@@ -41,3 +41,4 @@ pub use error::ConvnetError;
 pub use executor::{Executor, Options};
 pub use input::{Input, Picture, Scaling};
 pub use isa::Isa;
+pub use run::Busy;

@@ -51,7 +51,9 @@ impl Inference {
     pub fn start(config: InferenceConfig, cpu: Arc<CpuPermits>) -> Result<Arc<Self>, InferenceError> {
         config.validate()?;
         let side_by_side = config.threads.min(cpu.statistics().threads);
-        let processor = Arc::new(ConvnetEngine::new(Isa::best(), Some(Arc::clone(cpu.threads())), side_by_side));
+        let permits = Arc::clone(&cpu);
+        let engine = ConvnetEngine::new(Isa::best(), Some(Arc::clone(cpu.threads())), side_by_side);
+        let processor = Arc::new(engine.beside(Arc::new(move || permits.statistics().running)));
         let yunet = Model::YuNet.load(config.models_dir.as_deref())?;
         let engines = choice::choose(&config, processor, |engine| self_test::check_engine(engine, &yunet))?;
         Self::start_on(config, cpu, engines)

@@ -1,17 +1,21 @@
 //! How many threads an image may use: images come first, what is idle then helps with rows.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+/// How many threads of a pool are taken, by runs and by whatever else the pool is for.
+pub type Busy = Arc<dyn Fn() -> usize + Send + Sync>;
+
 /// The threads of a pool and the images that they compute.
-#[derive(Debug)]
 pub(crate) struct Crew {
     threads: usize,
+    busy: Option<Busy>,
     images: AtomicUsize,
 }
 
 impl Crew {
-    pub(crate) fn new(threads: usize) -> Self {
-        Self { threads, images: AtomicUsize::new(0) }
+    pub(crate) fn new(threads: usize, busy: Option<Busy>) -> Self {
+        Self { threads, busy, images: AtomicUsize::new(0) }
     }
 
     /// Counts an image until the guard is dropped.
@@ -22,7 +26,9 @@ impl Crew {
 
     /// Into how many parts an image may divide its rows now.
     pub(crate) fn parts(&self) -> usize {
-        (self.threads / self.images.load(Ordering::Relaxed).max(1)).max(1)
+        let images = self.images.load(Ordering::Relaxed).max(1);
+        let busy = self.busy.as_ref().map_or(0, |busy| busy()).max(images);
+        1 + self.threads.saturating_sub(busy) / images
     }
 }
 
@@ -41,7 +47,7 @@ mod tests {
 
     #[test]
     fn threads_are_shared_among_images() {
-        let crew = Crew::new(4);
+        let crew = Crew::new(4, None);
         assert_eq!(crew.parts(), 4);
         let first = crew.begin();
         let second = crew.begin();
@@ -50,5 +56,20 @@ mod tests {
         assert_eq!(crew.parts(), 1);
         drop((first, second, rest));
         assert_eq!(crew.parts(), 4);
+    }
+
+    #[test]
+    fn threads_that_do_something_else_are_left_alone() {
+        let taken = Arc::new(AtomicUsize::new(3));
+        let busy = Arc::clone(&taken);
+        let crew = Crew::new(4, Some(Arc::new(move || busy.load(Ordering::Relaxed))));
+        let _image = crew.begin();
+        assert_eq!(crew.parts(), 2, "itself and the idle one");
+        taken.store(4, Ordering::Relaxed);
+        assert_eq!(crew.parts(), 1);
+        taken.store(9, Ordering::Relaxed);
+        assert_eq!(crew.parts(), 1, "more work than threads");
+        taken.store(0, Ordering::Relaxed);
+        assert_eq!(crew.parts(), 4, "what is not counted yet");
     }
 }

@@ -1,6 +1,6 @@
 //! Layers beside each other that an executor may compute as one.
 
-use breakwater_convnet::graph::{Activation, Conv};
+use breakwater_convnet::graph::{Activation, Conv, Padding};
 use proptest::prelude::*;
 
 use crate::blocks::{Blocks, conv, depthwise};
@@ -23,6 +23,26 @@ proptest! {
         // When the first result is also an output, it has to be there as a whole.
         let outputs = if also_read { vec![y, wide] } else { vec![y] };
         check(&Case { seed, ..Case::new(blocks.finish(&outputs), [images, channels, height, width]) })?;
+    }
+
+    #[test]
+    fn rows_that_a_window_steps_over(
+        channels in 1..=20usize, first in 1..=3usize, inner in activation(), kernel in 1..=2usize, stride in 2..=3usize, kind in 0..3u8,
+        separate: bool, edges in [5..=60usize, 3..=20usize], seed: u64,
+    ) {
+        let (mut blocks, x) = Blocks::new(channels);
+        let y = if separate {
+            let y = blocks.conv(x, conv(9, first));
+            blocks.builder.activate(y, inner)
+        } else {
+            blocks.conv(x, Conv { activation: inner, ..conv(9, first) })
+        };
+        let y = match kind {
+            0 => blocks.conv(y, Conv { stride, padding: Padding::default(), ..conv(7, kernel) }),
+            1 => blocks.conv(y, Conv { stride, padding: Padding::default(), ..depthwise(9, kernel) }),
+            _ => blocks.builder.max_pool(y, kernel, stride, 0),
+        };
+        check(&Case { seed, ..Case::new(blocks.finish(&[y]), [1, channels, edges[0], edges[1]]) })?;
     }
 
     #[test]
@@ -206,5 +226,16 @@ fn chains_longer_than_any_pipeline_equal_their_definition() {
     let graph = blocks.finish(&[y]);
     for [height, width] in [[1, 1], [9, 7], [130, 5]] {
         assert_holds(&Case::new(graph.clone(), [1, 3, height, width]));
+    }
+}
+
+#[test]
+fn a_function_is_applied_once_to_rows_before_a_step() {
+    let (mut blocks, x) = Blocks::new(1);
+    let y = blocks.conv(x, Conv { padding: Padding::all(1), activation: Activation::Sigmoid, ..conv(1, 2) });
+    let y = blocks.conv(y, Conv { stride: 2, ..conv(2, 1) });
+    let graph = blocks.finish(&[y]);
+    for height in 1..40 {
+        assert_holds(&Case::new(graph.clone(), [1, 1, height, 30]));
     }
 }

@@ -38,7 +38,7 @@ fn zeros(shape: [usize; 4]) -> Array {
 fn an_instruction_set_that_the_machine_lacks_is_refused() {
     let network = small().network();
     for isa in Isa::ALL {
-        let made = Executor::new(&network, Options { isa: Some(isa), threads: None });
+        let made = Executor::new(&network, Options { isa: Some(isa), threads: None, ..Options::default() });
         if isa.is_available() {
             assert_eq!(made.map(|executor| executor.isa()).unwrap(), isa);
         } else {
@@ -123,7 +123,7 @@ fn windows_of_any_size_run_or_are_refused() {
         let y = blocks.conv(x, Conv { padding: Padding::all(kernel - 1), ..conv(2, kernel) });
         let case = Case::new(blocks.finish(&[y]), [1, 1, 2, 3]);
         for isa in Isa::available() {
-            let made = Executor::new(&case.network(), Options { isa: Some(isa), threads: None });
+            let made = Executor::new(&case.network(), Options { isa: Some(isa), threads: None, ..Options::default() });
             match made.and_then(|executor| executor.run(Input::Planes(&case.input()))) {
                 Ok(outputs) => assert_eq!(outputs.get("y0").unwrap().shape(), Shape::new(1, 2, kernel + 1, kernel + 2)),
                 Err(ConvnetError::Graph(_) | ConvnetError::TooLarge { .. }) => {}

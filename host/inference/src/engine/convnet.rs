@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use breakwater_convnet::{ConvnetError, Executor, Input, Isa, Options};
+use breakwater_convnet::{Busy, ConvnetError, Executor, Input, Isa, Options};
 use rayon::ThreadPool;
 
 use crate::array::Outputs;
@@ -15,6 +15,7 @@ pub struct ConvnetEngine {
     isa: Isa,
     name: String,
     threads: Option<Arc<ThreadPool>>,
+    busy: Option<Busy>,
     concurrency: usize,
     /// Networks that sessions hold.
     prepared: Mutex<Vec<Weak<Prepared>>>,
@@ -32,7 +33,13 @@ impl ConvnetEngine {
     #[must_use]
     pub fn new(isa: Isa, threads: Option<Arc<ThreadPool>>, concurrency: usize) -> Self {
         let name = format!("convnet {isa}");
-        Self { isa, name, threads, concurrency: concurrency.max(1), prepared: Mutex::default() }
+        Self { isa, name, threads, busy: None, concurrency: concurrency.max(1), prepared: Mutex::default() }
+    }
+
+    /// With word of how many of the threads are taken, by runs and whatever else they do: a run then leaves those alone.
+    #[must_use]
+    pub fn beside(self, busy: Busy) -> Self {
+        Self { busy: Some(busy), ..self }
     }
 
     /// The network with its weights packed, by an earlier session if one still holds it.
@@ -47,7 +54,7 @@ impl ConvnetEngine {
         if let Some(known) = prepared.iter().filter_map(Weak::upgrade).find(same) {
             return Ok(known);
         }
-        let options = Options { isa: Some(self.isa), threads: self.threads.clone() };
+        let options = Options { isa: Some(self.isa), threads: self.threads.clone(), busy: self.busy.clone() };
         let new = Arc::new(Prepared { network: network.clone(), executor: Executor::new(network, options)? });
         prepared.push(Arc::downgrade(&new));
         Ok(new)
