@@ -53,7 +53,7 @@ fn under_valgrind(workspace: &Workspace, options: &Options, host: &str) -> Resul
     // are looked at.
     let runner = "valgrind --quiet --error-exitcode=99 --undef-value-errors=no";
     cargo.env(format!("CARGO_TARGET_{}_RUNNER", host.to_uppercase().replace('-', "_")), runner);
-    cargo.args(["--", "--test-threads", "1", "--skip", "networks", "--skip", "as_large_as_in_networks"]);
+    cargo.args(["--", "--test-threads", "1", "--skip", "networks", "--skip", "allocations::"]);
     command::run(&mut cargo)
 }
 
