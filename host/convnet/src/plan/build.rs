@@ -104,7 +104,7 @@ impl<'a> Builder<'a> {
         let mut sum = 0;
         for id in list.iter().skip(1).rev() {
             let layer = &self.program.layers[*id];
-            let ring = layer.input.map(|input| self.grid(input.value, Place::Scratch, rows_of_input(layer, rows)));
+            let ring = layer.input.map(|input| self.grid(input.value, Place::Scratch, ring_rows(layer, rows)));
             sum += ring.map_or(0, |ring| ring.row_stride * ring.capacity);
             rows *= layer.window().stride;
         }
@@ -187,7 +187,7 @@ impl<'a> Builder<'a> {
                 if position == 0 {
                     return self.piece(grids, input);
                 }
-                let mut grid = self.grid(input.value, Place::Scratch, rows_of_input(layer, rows));
+                let mut grid = self.grid(input.value, Place::Scratch, ring_rows(layer, rows));
                 grid.origin += scratch;
                 scratch += grid.row_stride * grid.capacity;
                 ring = Some(grid);
@@ -262,6 +262,12 @@ fn positions(layer: &Layer, input: &Grid, output: &Grid, rows: usize, scratch: &
         at
     };
     Some(Positions { columns, rows, inputs: take(input.blocks), outputs: take(output.blocks) })
+}
+
+/// Rows that are kept between a layer and the one before it: what its window covers, and what the other computes at a time, which
+/// is more where windows step over rows.
+fn ring_rows(layer: &Layer, rows: usize) -> usize {
+    rows_of_input(layer, rows).max(rows * layer.window().stride)
 }
 
 /// Rows of a layer's input that so many rows of its output need.
