@@ -89,6 +89,7 @@ pub(crate) struct Kernels {
     pub(crate) clamp: unsafe fn(&rows::ClampRow),
     pub(crate) sigmoid: unsafe fn(*mut f32, usize),
     pub(crate) pixels: unsafe fn(&pixels::PixelScaling, &[u8], &mut [f32]),
+    pub(crate) interleave: unsafe fn([&[f32]; 3], &mut [f32]),
     pub(crate) winograd_input: unsafe fn(&winograd::InputTiles),
     pub(crate) winograd_output: unsafe fn(&winograd::OutputTiles),
 }
@@ -159,6 +160,10 @@ macro_rules! kernels {
                 scaling.pixels(bytes, to);
             }
             $(#[$attribute])?
+            unsafe fn interleave(planes: [&[f32]; 3], to: &mut [f32]) {
+                pixels::interleave(planes, to);
+            }
+            $(#[$attribute])?
             unsafe fn winograd_input(tiles: &winograd::InputTiles) {
                 unsafe { winograd::input::<$simd>(tiles) }
             }
@@ -179,6 +184,7 @@ macro_rules! kernels {
                 clamp,
                 sigmoid,
                 pixels,
+                interleave,
                 winograd_input,
                 winograd_output,
             };

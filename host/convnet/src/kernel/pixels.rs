@@ -79,6 +79,14 @@ impl PixelScaling {
     }
 }
 
+/// Puts values of three planes side by side; as many as all have.
+#[inline(always)]
+pub(super) fn interleave([a, b, c]: [&[f32]; 3], to: &mut [f32]) {
+    for (((to, a), b), c) in to.as_chunks_mut::<3>().0.iter_mut().zip(a).zip(b).zip(c) {
+        *to = [*a, *b, *c];
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

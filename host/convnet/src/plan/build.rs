@@ -210,8 +210,8 @@ impl<'a> Builder<'a> {
         let width = list.last().map_or(1, |last| self.extent(self.program.layers[*last].output).width).max(1);
         let pixels = (weights / WEIGHT_BYTES_PER_PIXEL).max(MIN_PIXELS);
         let align = list.first().map_or(1, |first| self.program.layers[*first].tile());
-        // A tile of a transformed convolution does the work of a pixel.
-        let pixels = pixels * align * align;
+        // A tile of a transformed convolution does the work of a pixel; a few of them suffice, for their sums need memory, too.
+        let pixels = pixels * align;
         let tiles = height.div_ceil(pixels.div_ceil(width)).max(1);
         height.div_ceil(tiles).max(1).next_multiple_of(align)
     }

@@ -25,7 +25,7 @@ impl Source<'_> {
             match self {
                 Self::Planes { values, plane } => {
                     let planes = values.chunks_exact(*plane).skip(block * grid.lanes).map(|plane| plane.get(y * grid.width..));
-                    interleave(run, grid.lanes, planes.map(Option::unwrap_or_default));
+                    interleave(run, grid.lanes, planes.map(Option::unwrap_or_default), kernels);
                 }
                 Self::Picture { picture, scaling } => pixels(run, grid.lanes, (picture, scaling), y, kernels),
             }
@@ -34,13 +34,12 @@ impl Source<'_> {
 }
 
 /// Puts values of planes side by side; lanes without a plane become zero.
-fn interleave<'a>(run: &mut [f32], lanes: usize, mut planes: impl Iterator<Item = &'a [f32]>) {
+fn interleave<'a>(run: &mut [f32], lanes: usize, mut planes: impl Iterator<Item = &'a [f32]>, kernels: &Kernels) {
     if lanes == 3
         && let (Some(a), Some(b), Some(c)) = (planes.next(), planes.next(), planes.next())
     {
-        for (pixel, ((a, b), c)) in run.as_chunks_mut::<3>().0.iter_mut().zip(a.iter().zip(b).zip(c)) {
-            *pixel = [*a, *b, *c];
-        }
+        // SAFETY: the machine has the instructions of its kernels.
+        unsafe { (kernels.interleave)([a, b, c], run) };
         return;
     }
     run.fill(0.0);
