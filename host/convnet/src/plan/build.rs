@@ -236,7 +236,7 @@ impl<'a> Builder<'a> {
         (2..=height.min(64)).take_while(fits).last().unwrap_or(1)
     }
 
-    /// Multiplications in a row of a layer's output, about.
+    /// Multiplications of registers in a row of a layer's output, about.
     fn work_of_row(&self, layer: &Layer) -> usize {
         let width = self.extent(layer.output).width;
         let blocks = self.program.values[layer.output].blocks();
