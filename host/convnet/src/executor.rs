@@ -19,6 +19,10 @@ use crate::run::{Busy, Crew, Source, Target, Workspace, run};
 /// The most plans that are kept, the latest used ones. One more costs less than a millisecond to make again.
 const MAX_PLANS: usize = 32;
 
+/// About a tenth of a millisecond: a thread takes half of that to wake. Dividing YuNet at 224x320 into less was found to be slower
+/// than one thread.
+pub const LEAST_PART: usize = 300_000;
+
 /// How a network is run.
 #[derive(Clone, Default)]
 pub struct Options {
@@ -29,6 +33,9 @@ pub struct Options {
     pub threads: Option<Arc<ThreadPool>>,
     /// How many of the threads are taken now, for a pool that does other work, too. Only runs of this executor count otherwise.
     pub busy: Option<Busy>,
+    /// Multiplications of registers in the least part of an image that is worth waking a thread for, [`LEAST_PART`] otherwise; 0
+    /// divides whatever can be divided.
+    pub least_part: Option<usize>,
 }
 
 /// A network made ready for the processor: weights packed, plans per input shape, memory reused between runs. Any number of
@@ -38,6 +45,7 @@ pub struct Executor {
     program: Program,
     kernels: &'static Kernels,
     threads: Option<Arc<ThreadPool>>,
+    least_part: usize,
     /// The latest used one last.
     plans: Mutex<Vec<Arc<Plan>>>,
     /// Memory that no run uses now.
@@ -60,6 +68,7 @@ impl Executor {
             kernels,
             crew: Crew::new(options.threads.as_ref().map_or(1, |threads| threads.current_num_threads()), options.busy),
             threads: options.threads,
+            least_part: options.least_part.unwrap_or(LEAST_PART),
             plans: Mutex::default(),
             idle: Mutex::default(),
         })
@@ -156,7 +165,7 @@ impl Executor {
                 return Ok(plan);
             }
         }
-        let plan = Arc::new(Plan::new(self.network.graph(), &self.program, shape)?);
+        let plan = Arc::new(Plan::new(self.network.graph(), &self.program, shape, self.least_part)?);
         let mut plans = lock(&self.plans);
         if plans.len() >= MAX_PLANS {
             plans.remove(0);

@@ -38,7 +38,7 @@ mod simd;
 mod table;
 
 pub use error::ConvnetError;
-pub use executor::{Executor, Options};
+pub use executor::{Executor, LEAST_PART, Options};
 pub use input::{Input, Picture, Scaling};
 pub use isa::Isa;
 pub use run::Busy;

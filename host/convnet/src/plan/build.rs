@@ -15,13 +15,13 @@ const WEIGHT_BYTES_PER_PIXEL: usize = 8 * 1024;
 const MIN_PIXELS: usize = 48;
 
 impl Plan {
-    /// Plans a run for images of so many rows and columns.
+    /// Plans a run for images of so many rows and columns; no part has less than `least_part` multiplications of registers.
     ///
     /// # Errors
     /// When the graph does not take such images, or when they would need too much memory.
-    pub(crate) fn new(graph: &Graph, program: &Program, input: Shape) -> Result<Self, ConvnetError> {
+    pub(crate) fn new(graph: &Graph, program: &Program, input: Shape, least_part: usize) -> Result<Self, ConvnetError> {
         let shapes = graph.shapes(Shape { images: 1, ..input })?;
-        let builder = Builder::new(program, &shapes);
+        let builder = Builder::new(program, &shapes, least_part);
         let lists = pipelines::pipelines(program, |list| builder.least_rings(list));
         builder.plan(&lists, input)
     }
@@ -40,10 +40,11 @@ struct Builder<'a> {
     program: &'a Program,
     /// Sizes of each tensor; those with a home have the columns of zeros of their home.
     extents: Vec<Extent>,
+    least_part: usize,
 }
 
 impl<'a> Builder<'a> {
-    fn new(program: &'a Program, shapes: &[Shape]) -> Self {
+    fn new(program: &'a Program, shapes: &[Shape], least_part: usize) -> Self {
         let extent = |id: Id<Value>| {
             let shape = shapes.get(program.values[id].node);
             shape.map_or_else(Extent::default, |shape| Extent { height: shape.height, width: shape.width, left: 0, right: 0 })
@@ -67,7 +68,7 @@ impl<'a> Builder<'a> {
                 (extent.left, extent.right) = (of_home.left, of_home.right);
             }
         }
-        Self { program, extents }
+        Self { program, extents, least_part }
     }
 
     fn extent(&self, value: Id<Value>) -> Extent {
@@ -232,7 +233,10 @@ impl<'a> Builder<'a> {
         if !splits {
             return 1;
         }
-        let fits = |parts: &usize| work(height.div_ceil(*parts)) * parts * 4 <= work(height) * 5;
+        let fits = |parts: &usize| {
+            let part = work(height.div_ceil(*parts));
+            part >= self.least_part && part * parts * 4 <= work(height) * 5
+        };
         (2..=height.min(64)).take_while(fits).last().unwrap_or(1)
     }
 
@@ -283,4 +287,47 @@ fn home(program: &Program, value: Id<Value>) -> (Id<Value>, usize) {
 
 fn whole(program: &Program, value: Id<Value>) -> Piece {
     Piece { value, first_block: 0, channels: program.values[value].channels }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::weights::{Network, Weights};
+    use crate::graph::{Activation, Conv, GraphBuilder, Padding};
+    use crate::program::lower;
+    use safetensors::Dtype;
+    use safetensors::tensor::TensorView;
+
+    /// The most parts of the one convolution of a network, for a square image.
+    fn parts(edge: usize, least_part: usize) -> usize {
+        let (mut b, x) = GraphBuilder::new("test", 16);
+        let conv = Conv {
+            name: "c".into(),
+            out_channels: 16,
+            kernel: 3,
+            stride: 1,
+            padding: Padding::all(1),
+            groups: 1,
+            activation: Activation::Relu,
+        };
+        let y = b.conv(x, conv);
+        b.output("y", y);
+        let (weight, bias) = (vec![0; 16 * 16 * 9 * 4], vec![0; 16 * 4]);
+        let views = [("c.weight", vec![16, 16, 3, 3], &weight), ("c.bias", vec![16], &bias)]
+            .map(|(name, shape, data)| (name, TensorView::new(Dtype::F32, shape, data).unwrap()));
+        let weights = Weights::read(&safetensors::serialize(views, None).unwrap()).unwrap();
+        let shape = Shape::new(1, 16, edge, edge);
+        let network = Network::new(b.finish(), weights, shape).unwrap();
+        let program = lower(&network, 16).unwrap();
+        let plan = Plan::new(network.graph(), &program, shape, least_part).unwrap();
+        plan.pipelines.last().map_or(0, |pipeline| pipeline.max_parts)
+    }
+
+    #[test]
+    fn an_image_is_divided_only_into_parts_that_are_worth_a_thread() {
+        assert_eq!(parts(16, crate::LEAST_PART), 1);
+        assert!(parts(16, 0) > 1);
+        let large = parts(512, crate::LEAST_PART);
+        assert!((2..64).contains(&large), "{large}");
+    }
 }

@@ -31,7 +31,7 @@ pub(crate) fn pools() -> &'static [Arc<ThreadPool>] {
 }
 
 pub(crate) fn executor(network: &Network, isa: Isa, threads: Option<Arc<ThreadPool>>) -> Executor {
-    let executor = Executor::new(network, Options { isa: Some(isa), threads, ..Options::default() }).unwrap();
+    let executor = Executor::new(network, Options { isa: Some(isa), threads, least_part: Some(0), ..Options::default() }).unwrap();
     assert_eq!(executor.isa(), isa);
     executor
 }

@@ -54,7 +54,7 @@ impl ConvnetEngine {
         if let Some(known) = prepared.iter().filter_map(Weak::upgrade).find(same) {
             return Ok(known);
         }
-        let options = Options { isa: Some(self.isa), threads: self.threads.clone(), busy: self.busy.clone() };
+        let options = Options { isa: Some(self.isa), threads: self.threads.clone(), busy: self.busy.clone(), least_part: None };
         let new = Arc::new(Prepared { network: network.clone(), executor: Executor::new(network, options)? });
         prepared.push(Arc::downgrade(&new));
         Ok(new)
