@@ -48,7 +48,9 @@ impl CropStrategy for CenterFaces {
         if window.keeping(faces.span()).is_none() {
             // The tolerance of the ratio may be just what is missing.
             let stretched = LargestWindow::stretched(size, wanted.ratio);
-            if window.axis() == stretched.axis() && stretched.keeping(faces.span()).is_some() {
+            // Stretched over the whole image it has no place to choose, and keeps everything.
+            let keeps = window.axis() == stretched.axis() && stretched.keeping(faces.span()).is_some();
+            if keeps || stretched.size() == size {
                 window = stretched;
                 faces = Faces::new(&found, &window);
             }

@@ -119,6 +119,14 @@ fn a_face_larger_than_the_window_is_shown_in_its_middle() {
 }
 
 #[test]
+fn an_image_that_nearly_has_the_ratio_is_kept_whole_for_faces_at_both_edges() {
+    let size = Size { width: 51, height: 50 };
+    let plan = plan(size, SQUARE, vec![face(0.0, 0.0, 8.0, 0.9), face(43.0, 10.0, 8.0, 0.9)]);
+    assert_eq!(plan.crop, Rect { x: 0, y: 0, width: 51, height: 50 });
+    assert_eq!(term(&plan, "faces_kept"), 1.0);
+}
+
+#[test]
 fn a_crowd_of_thousands_is_planned() {
     let crowd = (0..5_000).map(|index| face((index % 100) as f32 * 40.0, (index / 100) as f32 * 20.0, 30.0, 0.9)).collect();
     let size = Size { width: 4_000, height: 1_000 };
