@@ -4,10 +4,10 @@ use std::path::Path;
 use std::str::FromStr;
 
 use breakwater_convnet::array::Array;
-use breakwater_convnet::graph::Graph;
 use breakwater_convnet::graph::shape::Shape;
 use breakwater_convnet::graph::weights::{Network, Weights};
-use breakwater_convnet::networks::{efficientnet_lite0, nanodet, yunet};
+use breakwater_convnet::networks::{efficientnet_lite0, nanodet};
+use breakwater_inference::model::Model;
 
 use crate::laps::Outcome;
 
@@ -30,30 +30,18 @@ impl Subject {
     pub const CASES: [(Self, usize, usize); 4] =
         [(Self::YuNet, 448, 640), (Self::YuNet, 224, 320), (Self::NanoDet, 416, 416), (Self::EfficientNetLite0, 224, 224)];
 
+    const fn model(self) -> Model {
+        match self {
+            Self::YuNet => Model::YuNet,
+            Self::NanoDet => Model::NanoDet,
+            Self::EfficientNetLite0 => Model::EfficientNetLite0,
+        }
+    }
+
     /// Such as `yunet`.
     #[must_use]
     pub const fn name(self) -> &'static str {
-        match self {
-            Self::YuNet => "yunet",
-            Self::NanoDet => "nanodet",
-            Self::EfficientNetLite0 => "efficientnet-lite0",
-        }
-    }
-
-    const fn file(self) -> &'static str {
-        match self {
-            Self::YuNet => "yunet_n.safetensors",
-            Self::NanoDet => "nanodet_g_416.f16.safetensors",
-            Self::EfficientNetLite0 => "effnet_lite0.backbone.f16.safetensors",
-        }
-    }
-
-    fn graph(self) -> Graph {
-        match self {
-            Self::YuNet => yunet::graph(),
-            Self::NanoDet => nanodet::graph(),
-            Self::EfficientNetLite0 => efficientnet_lite0::graph(),
-        }
+        self.model().name()
     }
 
     /// Means and deviations of the input's channels.
@@ -70,8 +58,8 @@ impl Subject {
     /// # Errors
     /// When they cannot be read or do not fit.
     pub fn load(self, height: usize, width: usize) -> Outcome<Network> {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models").join(self.file());
-        Ok(Network::new(self.graph(), Weights::read(&std::fs::read(file)?)?, Shape::new(1, 3, height, width))?)
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models").join(self.model().file());
+        Ok(Network::new(self.model().graph(), Weights::read(&std::fs::read(file)?)?, Shape::new(1, 3, height, width))?)
     }
 
     /// Images whose pixels, 0 to 255, look random but are always the same; `networks/compare.py` makes the same ones for the peers.

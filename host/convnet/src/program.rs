@@ -113,6 +113,11 @@ pub(crate) struct Panel {
     pub(crate) weights: usize,
 }
 
+/// The panel that a block belongs to.
+fn panel_of(panels: &[Panel], block: usize) -> Option<&Panel> {
+    panels.iter().find(|panel| (panel.first_block..panel.first_block + panel.blocks).contains(&block))
+}
+
 /// Panels over so many blocks whose weights are `depth` registers per block.
 fn panels_of(blocks: usize, depth: usize, lanes: usize) -> Vec<Panel> {
     let mut first_block = 0;

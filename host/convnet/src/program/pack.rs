@@ -4,7 +4,7 @@ use crate::graph::weights::WeightTensor;
 use crate::graph::{Conv, Padding};
 use crate::kernel::Clamp;
 use crate::memory::Memory;
-use crate::program::{Dense, Depthwise, Window, panels_of};
+use crate::program::{Dense, Depthwise, Window, panel_of, panels_of};
 
 /// Weights and biases of one or several convolutions of one geometry, whose output channels follow each other.
 pub(super) struct Filters<'a> {
@@ -64,7 +64,7 @@ pub(super) fn dense(filters: &Filters<'_>, conv: &Conv, clamp: Clamp, input_lane
     let packed = weights.as_mut_slice();
     filters.each(|out, input, line, column, value| {
         let (block, lane) = (out / lanes, out % lanes);
-        let Some(panel) = panels.iter().find(|panel| (panel.first_block..panel.first_block + panel.blocks).contains(&block)) else {
+        let Some(panel) = panel_of(&panels, block) else {
             return;
         };
         let k = line * line_length + input / input_lanes * length + column * input_lanes + input % input_lanes;

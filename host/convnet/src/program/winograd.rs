@@ -6,7 +6,7 @@ use crate::kernel::Clamp;
 use crate::kernel::winograd::transform_filter;
 use crate::memory::Memory;
 use crate::program::pack::Filters;
-use crate::program::{Window, Winograd, panels_of};
+use crate::program::{Window, Winograd, panel_of, panels_of};
 
 /// Bytes of weights that come from the third-level cache in the time of one multiplication of registers.
 const BYTES_PER_CYCLE: usize = 4;
@@ -49,7 +49,7 @@ pub(super) fn pack(filters: &Filters<'_>, window: Window, clamp: Clamp, tile: us
         let channels = weight.values.as_chunks::<9>().0.chunks_exact(in_channels.max(1)).take(conv.out_channels);
         for (out, filters) in channels.enumerate() {
             let (block, lane) = (out / lanes, out % lanes);
-            let Some(panel) = panels.iter().find(|panel| (panel.first_block..panel.first_block + panel.blocks).contains(&block)) else {
+            let Some(panel) = panel_of(&panels, block) else {
                 continue;
             };
             for (input, filter) in filters.iter().enumerate() {

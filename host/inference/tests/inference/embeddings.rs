@@ -8,6 +8,7 @@ use breakwater_inference::{DeviceKind, DevicePreference, Embedding, Inference, I
 use breakwater_vision::{Detail, Format, Image, Limits, OutputOptions, render};
 use safetensors::SafeTensors;
 
+use crate::calls::until;
 use crate::fake::{FakeEngine, Poison, pool, start};
 use crate::pictures::{cut, cut_to, root, shipped};
 
@@ -17,14 +18,6 @@ fn soon() -> Deadline {
 
 fn statistics(inference: &Inference) -> ModelStatistics {
     inference.statistics().models.iter().find(|(name, _)| *name == "efficientnet-lite0").unwrap().1
-}
-
-async fn until(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = soon();
-    while !condition() {
-        assert!(!deadline.has_passed(), "{what} never came true");
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
 }
 
 fn cosine(a: &[f32], b: &[f32]) -> f32 {
