@@ -23,7 +23,13 @@ const HOMES: &[Home] = &[
         folders: &["host/inference"],
         why: "tensors and devices stay behind `Inference`; thirty minutes of build belong to one crate",
     },
-    Home { crates: &["sqlx", "libsqlite3-sys"], folders: &["host/store"], why: "SQL and its migrations stay behind the records' traits" },
+    Home {
+        crates: &["sqlx", "libsqlite3-sys", "pgvector"],
+        folders: &["host/store", "host/search-pgvector"],
+        why: "SQL and its migrations stay behind the traits of records and indices",
+    },
+    Home { crates: &["usearch", "roaring"], folders: &["host/search"], why: "an index stays behind `VectorIndex`" },
+    Home { crates: &["tokenizers"], folders: &["host/inference"], why: "text becomes numbers where the model is that reads them" },
     Home {
         crates: &["axum", "hyper", "hyper-util", "utoipa", "utoipa-axum", "tower-http"],
         folders: &["host/http"],
@@ -64,7 +70,7 @@ const HOMES: &[Home] = &[
     },
     Home { crates: &["prometheus-client"], folders: &["host/telemetry"], why: "metric names live in one place" },
     Home {
-        crates: &["clap", "indicatif"],
+        crates: &["clap", "indicatif", "maud"],
         folders: &["host/breakwater", "xtask"],
         why: "libraries take values, command lines take arguments",
     },

@@ -21,6 +21,9 @@ const CACHE: &str = "breakwater-cache";
 const UPSTREAM: &str = "breakwater-upstream";
 const VISION: &str = "breakwater-vision";
 const CONVNET: &str = "breakwater-convnet";
+const TRANSFORMER: &str = "breakwater-transformer";
+const SEARCH: &str = "breakwater-search";
+const SEARCH_PGVECTOR: &str = "breakwater-search-pgvector";
 const INFERENCE: &str = "breakwater-inference";
 const PLUGINS: &str = "breakwater-plugins";
 const STORE: &str = "breakwater-store";
@@ -42,8 +45,19 @@ const LAYERS: &[Layer] = &[
     Layer { name: VISION, may_know: &[CORE], why: "image work is pure and synchronous; who schedules it is not its business" },
     Layer { name: CONVNET, may_know: &[CORE], why: "networks and their arithmetic; what is in a picture is for inference" },
     Layer {
+        name: TRANSFORMER,
+        may_know: &[CORE, CONVNET],
+        why: "networks and their arithmetic, on the instructions that the convolutions use; what they are asked is for inference",
+    },
+    Layer {
+        name: SEARCH,
+        may_know: &[CORE, RESILIENCE],
+        why: "it compares vectors and orders products; who makes the vectors, who keeps the records and who asks is not its business",
+    },
+    Layer { name: SEARCH_PGVECTOR, may_know: &[CORE, SEARCH], why: "an index like any other, behind the trait of the domain" },
+    Layer {
         name: INFERENCE,
-        may_know: &[CORE, CONVNET, VISION, TELEMETRY, RESILIENCE],
+        may_know: &[CORE, CONVNET, TRANSFORMER, VISION, TELEMETRY, RESILIENCE],
         why: "detectors take images and give detections; nothing above them is needed for that",
     },
     Layer {
@@ -53,12 +67,12 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: STORE,
-        may_know: &[CORE, PLUGINS, UPSTREAM, FLAGS],
+        may_know: &[CORE, PLUGINS, UPSTREAM, FLAGS, SEARCH],
         why: "domains define the records they keep; the store implements them, never the reverse",
     },
     Layer {
         name: OPERATIONS,
-        may_know: &[CORE, SETTINGS, TELEMETRY, RESILIENCE, UPSTREAM, CACHE, FLAGS, VISION, INFERENCE, PLUGINS],
+        may_know: &[CORE, SETTINGS, TELEMETRY, RESILIENCE, UPSTREAM, CACHE, FLAGS, VISION, INFERENCE, SEARCH, PLUGINS],
         why: "the use cases stand above the domains and below every transport; records reach them through the domains",
     },
     Layer {
@@ -68,13 +82,43 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "breakwater",
-        may_know: &[CORE, SETTINGS, TELEMETRY, RESILIENCE, UPSTREAM, CACHE, FLAGS, VISION, INFERENCE, PLUGINS, STORE, OPERATIONS, HTTP],
+        may_know: &[
+            CORE,
+            SETTINGS,
+            TELEMETRY,
+            RESILIENCE,
+            UPSTREAM,
+            CACHE,
+            FLAGS,
+            VISION,
+            INFERENCE,
+            SEARCH,
+            SEARCH_PGVECTOR,
+            PLUGINS,
+            STORE,
+            OPERATIONS,
+            HTTP,
+        ],
         why: "the composition root is the only crate that knows everything, and nobody knows it",
     },
     Layer { name: "breakwater-tests", may_know: &[], why: "end-to-end tests see the binary as its users do" },
     Layer {
         name: "breakwater-benches",
-        may_know: &[CORE, RESILIENCE, UPSTREAM, CACHE, FLAGS, VISION, CONVNET, INFERENCE, PLUGINS, OPERATIONS],
+        may_know: &[
+            CORE,
+            RESILIENCE,
+            UPSTREAM,
+            CACHE,
+            FLAGS,
+            VISION,
+            CONVNET,
+            TRANSFORMER,
+            INFERENCE,
+            SEARCH,
+            SEARCH_PGVECTOR,
+            PLUGINS,
+            OPERATIONS,
+        ],
         why: "benches measure the public parts of the product, not its transport or its storage",
     },
     Layer {

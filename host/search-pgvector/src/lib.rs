@@ -1,0 +1,1 @@
+//! Indices of vectors in PostgreSQL with pgvector.

@@ -1,0 +1,1 @@
+//! Transformers for images and text: definitions, weights and fused kernels for the CPU.
