@@ -15,7 +15,7 @@ pub(crate) mod depthwise;
 pub(crate) mod pixels;
 pub(crate) mod pool;
 pub(crate) mod rows;
-mod tiles;
+
 pub(crate) mod winograd;
 
 use crate::isa::Isa;

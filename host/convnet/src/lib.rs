@@ -25,20 +25,22 @@
 pub mod array;
 pub mod error;
 pub mod executor;
+pub mod exp;
 pub mod graph;
 pub mod input;
 pub mod isa;
 mod kernel;
-mod memory;
+pub mod memory;
 pub mod networks;
 mod plan;
 mod program;
 mod run;
-mod simd;
+pub mod simd;
 mod table;
+pub mod tiles;
 
 pub use error::ConvnetError;
 pub use executor::{Executor, LEAST_PART, Options};
 pub use input::{Input, Picture, Scaling};
 pub use isa::Isa;
-pub use run::Busy;
+pub use run::{Active, Busy, Crew};

@@ -11,41 +11,58 @@ impl Line {
 
 /// Zeros at first, aligned to a line of the cache.
 #[derive(Default, Clone)]
-pub(crate) struct Memory(Vec<Line>);
+pub struct Memory(Vec<Line>);
 
 impl Memory {
     /// So many values or a few more.
-    pub(crate) fn zeros(values: usize) -> Self {
+    #[must_use]
+    pub fn zeros(values: usize) -> Self {
         let mut memory = Self::default();
         memory.reserve(values);
         memory
     }
 
     /// Makes it at least so large; what it held stays.
-    pub(crate) fn reserve(&mut self, values: usize) {
+    pub fn reserve(&mut self, values: usize) {
         let lines = values.div_ceil(Line::VALUES);
         if lines > self.0.len() {
             self.0.resize(lines, Line([0.0; Line::VALUES]));
         }
     }
 
-    pub(crate) fn len(&self) -> usize {
+    /// Values.
+    #[must_use]
+    pub fn len(&self) -> usize {
         self.0.len() * Line::VALUES
     }
 
-    pub(crate) fn bytes(&self) -> usize {
+    /// Whether there are no values.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Bytes held.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
         self.len() * size_of::<f32>()
     }
 
-    pub(crate) fn as_ptr(&self) -> *const f32 {
+    /// The first value.
+    #[must_use]
+    pub fn as_ptr(&self) -> *const f32 {
         self.0.as_ptr().cast()
     }
 
-    pub(crate) fn as_mut_ptr(&mut self) -> *mut f32 {
+    /// The first value, to be changed.
+    #[must_use]
+    pub fn as_mut_ptr(&mut self) -> *mut f32 {
         self.0.as_mut_ptr().cast()
     }
 
-    pub(crate) fn as_mut_slice(&mut self) -> &mut [f32] {
+    /// All values, to be changed.
+    #[must_use]
+    pub fn as_mut_slice(&mut self) -> &mut [f32] {
         let len = self.len();
         // SAFETY: a line is nothing but its values, in order.
         unsafe { std::slice::from_raw_parts_mut(self.as_mut_ptr(), len) }
@@ -53,6 +70,7 @@ impl Memory {
 }
 
 /// `count` rounded up to whole lines of the cache.
-pub(crate) const fn whole_lines(count: usize) -> usize {
+#[must_use]
+pub const fn whole_lines(count: usize) -> usize {
     count.next_multiple_of(Line::VALUES)
 }

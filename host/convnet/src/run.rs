@@ -13,8 +13,7 @@ use crate::memory::Memory;
 use crate::plan::{Grid, MAX_STAGES, MAX_WINDOW, Pipeline, Place, Plan, Stage};
 use crate::program::Program;
 
-pub use crew::Busy;
-pub(crate) use crew::Crew;
+pub use crew::{Active, Busy, Crew};
 pub(crate) use export::Target;
 pub(crate) use ingest::Source;
 

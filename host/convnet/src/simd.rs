@@ -1,8 +1,9 @@
 //! One register of `f32`, whatever the machine calls it.
 //!
 //! Kernels are written once, generic over [`Simd`], always inlined into a function that is compiled for one instruction set
-//! (`kernel.rs`). Everything here is `unsafe` for two reasons only: the machine must have the instructions, which the table of
-//! kernels sees to, and pointers must be good for [`Simd::LANES`] values.
+//! (`kernel.rs`); those of transformers, in their own crate, are written the same way. Everything here is `unsafe` for two reasons
+//! only: the machine must have the instructions, which the table of kernels sees to, and pointers must be good for
+//! [`Simd::LANES`] values.
 
 #[cfg(target_arch = "aarch64")]
 mod neon;
@@ -10,12 +11,17 @@ mod neon;
 mod x86;
 
 #[cfg(target_arch = "aarch64")]
-pub(crate) use neon::Neon;
+pub use neon::Neon;
 #[cfg(target_arch = "x86_64")]
-pub(crate) use x86::{Avx2, Avx512};
+pub use x86::{Avx2, Avx512};
 
 /// A set of vector instructions.
-pub(crate) trait Simd: Copy {
+///
+/// # Safety
+/// Of every function: the machine has the instructions, which [`crate::Isa::is_available`] tells; pointers are good for
+/// [`Simd::LANES`] values.
+#[allow(clippy::missing_safety_doc, reason = "the trait's documentation says it once for all functions")]
+pub trait Simd: Copy {
     /// A register.
     type V: Copy;
     /// Values in a register.
@@ -38,11 +44,14 @@ pub(crate) trait Simd: Copy {
     unsafe fn max(a: Self::V, b: Self::V) -> Self::V;
     /// The smaller.
     unsafe fn min(a: Self::V, b: Self::V) -> Self::V;
+    /// Asks for a line of memory to be brought near, where the machine can; any address will do.
+    #[inline(always)]
+    unsafe fn prefetch(_line: *const u8) {}
 }
 
 /// Four lanes of plain Rust, which compilers turn into the baseline's instructions.
 #[derive(Clone, Copy)]
-pub(crate) struct Portable;
+pub struct Portable;
 
 #[inline(always)]
 fn each(a: [f32; 4], b: [f32; 4], f: impl Fn(f32, f32) -> f32) -> [f32; 4] {

@@ -5,8 +5,8 @@
 //! that is 24 multiplications for 14 reads, so that the multipliers are never idle.
 
 use super::Clamp;
-use super::tiles::Tiles;
 use crate::simd::Simd;
+use crate::tiles::Tiles;
 
 /// The arguments of a row. With `S` the registers in use:
 /// - `rows` holds `window` pointers, each to `blocks` runs of values, `block_stride` apart; a run is good for
@@ -61,7 +61,7 @@ macro_rules! dispatch {
                     // No closures: they would be compiled without the instructions of the function they are in.
                     ($panel, true) => {
                         let mut tiles = Tiles::new(row.width, $widest);
-                        while let Some((x, pixels)) = tiles.next() {
+                        while let Some((x, pixels)) = tiles.advance() {
                             match pixels {
                                 // SAFETY: the tile lies in the row.
                                 $($pixels => unsafe { tile::<S, $panel, $pixels, true>(row, x) },)*
@@ -71,7 +71,7 @@ macro_rules! dispatch {
                     }
                     ($panel, false) => {
                         let mut tiles = Tiles::new(row.width, $widest);
-                        while let Some((x, pixels)) = tiles.next() {
+                        while let Some((x, pixels)) = tiles.advance() {
                             match pixels {
                                 // SAFETY: the tile lies in the row.
                                 $($pixels => unsafe { tile::<S, $panel, $pixels, false>(row, x) },)*

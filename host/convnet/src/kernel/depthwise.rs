@@ -1,8 +1,8 @@
 //! Convolutions that keep channels apart: one row of output.
 
 use super::Clamp;
-use super::tiles::Tiles;
 use crate::simd::Simd;
+use crate::tiles::Tiles;
 
 /// The arguments of a row. With `S` the registers in use:
 /// - `rows` holds `window` pointers, each to `blocks` runs, `block_stride` values apart; a run is good for
@@ -35,7 +35,7 @@ macro_rules! dispatch {
                 match (row.window, row.stride) {
                     $(($window, $stride) => {
                         let mut tiles = Tiles::new(row.width, $widest);
-                        while let Some((x, pixels)) = tiles.next() {
+                        while let Some((x, pixels)) = tiles.advance() {
                             match pixels {
                                 // SAFETY: the tile lies in the row; the last number is `(pixels - 1) · stride + window`.
                                 $($pixels => unsafe { tile::<S, $window, $stride, $pixels, $span>(row, block, x) },)*

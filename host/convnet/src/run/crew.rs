@@ -7,25 +7,29 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub type Busy = Arc<dyn Fn() -> usize + Send + Sync>;
 
 /// The threads of a pool and the images that they compute.
-pub(crate) struct Crew {
+pub struct Crew {
     threads: usize,
     busy: Option<Busy>,
     images: AtomicUsize,
 }
 
 impl Crew {
-    pub(crate) fn new(threads: usize, busy: Option<Busy>) -> Self {
+    /// So many threads of a pool; `busy` counts those that are taken, by images or otherwise, where the pool does other work, too.
+    #[must_use]
+    pub fn new(threads: usize, busy: Option<Busy>) -> Self {
         Self { threads, busy, images: AtomicUsize::new(0) }
     }
 
     /// Counts an image until the guard is dropped.
-    pub(crate) fn begin(&self) -> Active<'_> {
+    #[must_use]
+    pub fn begin(&self) -> Active<'_> {
         self.images.fetch_add(1, Ordering::Relaxed);
         Active(self)
     }
 
     /// Into how many parts an image may divide its rows now.
-    pub(crate) fn parts(&self) -> usize {
+    #[must_use]
+    pub fn parts(&self) -> usize {
         let images = self.images.load(Ordering::Relaxed).max(1);
         let busy = self.busy.as_ref().map_or(0, |busy| busy()).max(images);
         1 + self.threads.saturating_sub(busy) / images
@@ -33,7 +37,7 @@ impl Crew {
 }
 
 /// An image that is being computed.
-pub(crate) struct Active<'a>(&'a Crew);
+pub struct Active<'a>(&'a Crew);
 
 impl Drop for Active<'_> {
     fn drop(&mut self) {

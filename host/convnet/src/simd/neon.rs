@@ -6,7 +6,7 @@ use super::Simd;
 
 /// 4 lanes, 32 registers.
 #[derive(Clone, Copy)]
-pub(crate) struct Neon;
+pub struct Neon;
 
 // SAFETY of every block: the instructions are there and pointers are good for the lanes; both are the trait's contract.
 impl Simd for Neon {

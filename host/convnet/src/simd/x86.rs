@@ -6,11 +6,11 @@ use super::Simd;
 
 /// 16 lanes, 32 registers.
 #[derive(Clone, Copy)]
-pub(crate) struct Avx512;
+pub struct Avx512;
 
 /// 8 lanes, 16 registers.
 #[derive(Clone, Copy)]
-pub(crate) struct Avx2;
+pub struct Avx2;
 
 macro_rules! registers {
     ($name:ty, $vector:ty, $lanes:literal, $splat:ident, $load:ident, $store:ident, $fma:ident, $add:ident, $sub:ident, $mul:ident, $max:ident, $min:ident) => {
@@ -18,6 +18,10 @@ macro_rules! registers {
         impl Simd for $name {
             type V = $vector;
             const LANES: usize = $lanes;
+            #[inline(always)]
+            unsafe fn prefetch(line: *const u8) {
+                unsafe { _mm_prefetch::<_MM_HINT_T1>(line.cast()) }
+            }
             #[inline(always)]
             unsafe fn splat(value: f32) -> $vector {
                 unsafe { $splat(value) }

@@ -1,7 +1,7 @@
 //! A row, a few pixels at a time.
 
 /// Divides a row into tiles that differ by one pixel at most: equal tiles waste less than full ones and a rest.
-pub(super) struct Tiles {
+pub struct Tiles {
     x: usize,
     width: usize,
     pixels: usize,
@@ -10,15 +10,16 @@ pub(super) struct Tiles {
 }
 
 impl Tiles {
+    /// `width` pixels in tiles of at most `widest`, which is not 0.
     #[inline(always)]
-    pub(super) fn new(width: usize, widest: usize) -> Self {
+    pub fn new(width: usize, widest: usize) -> Self {
         let tiles = width.div_ceil(widest).max(1);
         Self { x: 0, width, pixels: width / tiles, longer: width % tiles }
     }
 
-    /// The first pixel and the number of pixels.
+    /// The next tile's first pixel and number of pixels.
     #[inline(always)]
-    pub(super) fn next(&mut self) -> Option<(usize, usize)> {
+    pub fn advance(&mut self) -> Option<(usize, usize)> {
         if self.x >= self.width {
             return None;
         }
@@ -40,7 +41,7 @@ mod tests {
             let mut next = 0;
             let mut sizes = Vec::new();
             let mut tiles = Tiles::new(width, 12);
-            while let Some((x, pixels)) = tiles.next() {
+            while let Some((x, pixels)) = tiles.advance() {
                 assert_eq!(x, next);
                 next += pixels;
                 sizes.push(pixels);
