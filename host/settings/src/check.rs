@@ -6,7 +6,10 @@ use http::HeaderName;
 
 use crate::place::is_kebab;
 use crate::reader::Reader;
-use crate::section::{Cache, Chain, Data, FeatureFlag, Image, Inference, Media, Operations, Plugins, Server, Telemetry, Upstream, Urls};
+use crate::section::{
+    Cache, Chain, Cors, Data, Embeddings, FeatureFlag, Image, Inference, Media, Model, ModelAlias, Operations, Plugins, Search,
+    SearchIndex, Server, Telemetry, Upstream, Urls,
+};
 
 /// Endpoints of one upstream at most.
 const MAX_ENDPOINTS: usize = 256;
@@ -33,6 +36,88 @@ impl Check for Operations {}
 impl Check for Cache {}
 impl Check for Urls {}
 impl Check for FeatureFlag {}
+
+/// The longest id of a model, in bytes.
+const MAX_MODEL: usize = 64;
+
+fn is_model(id: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_' | b'.');
+    (1..=MAX_MODEL).contains(&id.len()) && id.bytes().all(allowed)
+}
+
+fn no_model(id: &str) -> String {
+    let id: String = id.chars().take(MAX_MODEL + 1).collect();
+    format!("\"{id}\" is no id of a model: 1 to {MAX_MODEL} lower-case letters, digits, `-`, `_` and `.`")
+}
+
+impl Check for Embeddings {
+    fn check(&self, reader: &mut Reader<'_>, _name: Option<&str>) {
+        if !is_model(&self.model) {
+            reader.blame("embeddings", None, "model", no_model(&self.model));
+        }
+    }
+}
+
+impl Check for Model {
+    fn check(&self, reader: &mut Reader<'_>, name: Option<&str>) {
+        if let Some(id) = self.plugins.iter().flatten().find(|id| !is_kebab(id)) {
+            reader.blame("models", name, "plugins", no_plugin_id(id));
+        }
+    }
+}
+
+impl Check for ModelAlias {
+    fn check(&self, reader: &mut Reader<'_>, name: Option<&str>) {
+        for (key, model) in [("model", Some(&self.model)), ("other", self.other.as_ref())] {
+            if let Some(model) = model.filter(|model| !is_model(model)) {
+                reader.blame("model_aliases", name, key, no_model(model));
+            }
+        }
+        if self.other.as_ref() == Some(&self.model) {
+            reader.blame("model_aliases", name, "other", "is the same as `model`");
+        }
+    }
+}
+
+impl Check for Search {
+    fn check(&self, reader: &mut Reader<'_>, _name: Option<&str>) {
+        if self.index == SearchIndex::Pgvector && self.postgres_url.is_none() {
+            reader.blame("search", None, "postgres_url", "is needed for the index \"pgvector\"");
+        }
+        if let Some(model) = self.models.iter().find(|model| !is_model(model)) {
+            reader.blame("search", None, "models", no_model(model));
+        }
+        let schema = &self.postgres_schema;
+        let named = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+        if !(1..=63).contains(&schema.len()) || !schema.bytes().all(named) {
+            reader.blame("search", None, "postgres_schema", "expected 1 to 63 lower-case letters, digits and `_`");
+        }
+        if self.ranker.as_deref().is_some_and(|id| !is_kebab(id)) {
+            reader.blame("search", None, "ranker", no_plugin_id(self.ranker.as_deref().unwrap_or_default()));
+        }
+    }
+}
+
+impl Check for Cors {
+    fn check(&self, reader: &mut Reader<'_>, _name: Option<&str>) {
+        let any = self.allowed_origins.iter().any(|origin| origin == "*");
+        if any && self.allow_credentials {
+            reader.blame("cors", None, "allow_credentials", "cannot be used with the origin `*`: name the origins");
+        }
+        if any && self.allowed_origins.len() > 1 {
+            reader.blame("cors", None, "allowed_origins", "`*` already stands for every origin");
+        }
+        let scheme = |origin: &&String| !origin.starts_with("http://") && !origin.starts_with("https://");
+        if let Some(origin) = self.allowed_origins.iter().filter(|origin| *origin != "*").find(scheme) {
+            reader.blame(
+                "cors",
+                None,
+                "allowed_origins",
+                format!("{} is no origin such as \"https://shop.example\"", crate::value::quoted(origin)),
+            );
+        }
+    }
+}
 
 /// The first that was there before.
 fn twice<T: Ord>(items: impl IntoIterator<Item = T>) -> Option<T> {

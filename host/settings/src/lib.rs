@@ -39,7 +39,7 @@ pub use section::{
 };
 pub use settings::{Entry, SECTIONS, Settings};
 pub use units::ByteSize;
-pub use url::{BaseUrl, RedisUrl};
+pub use url::{BaseUrl, PostgresUrl, RedisUrl};
 
 #[cfg(test)]
 mod documents;

@@ -3,22 +3,28 @@
 
 mod cache;
 mod chain;
+mod cors;
 mod flag;
 mod image;
 mod inference;
+mod model;
 mod operations;
 mod plugins;
+mod search;
 mod server;
 mod telemetry;
 mod upstream;
 
 pub use cache::{Cache, Urls};
 pub use chain::Chain;
+pub use cors::Cors;
 pub use flag::FeatureFlag;
 pub use image::Image;
 pub use inference::{Device, Inference};
+pub use model::{Embeddings, Model, ModelAlias, ModelKind};
 pub use operations::Operations;
 pub use plugins::{Capability, Plugins};
+pub use search::{Search, SearchIndex};
 pub use server::{Data, ManagementFrom, Media, Server};
 pub use telemetry::{LogFormat, Telemetry};
 pub use upstream::{Balance, BreakerTrip, HttpVersion, Jitter, Upstream};

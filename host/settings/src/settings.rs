@@ -7,8 +7,8 @@ use crate::place::{Place, table};
 use crate::problem::{Origin, SettingsError};
 use crate::reader::{Flag, Reader, Source, read_file};
 use crate::section::{
-    Cache, Chain, Data, Declared, FeatureFlag, Image, Inference, Key, Media, Operations, Plugins, Reload, Section, Server, Telemetry,
-    Upstream, Urls,
+    Cache, Chain, Cors, Data, Declared, Embeddings, FeatureFlag, Image, Inference, Key, Media, Model, ModelAlias, Operations, Plugins,
+    Reload, Search, Section, Server, Telemetry, Upstream, Urls,
 };
 
 /// Lists the sections, in the order of the documentation: those there is one of, then those with names.
@@ -55,16 +55,21 @@ settings! {
         data: Data,
         image: Image,
         inference: Inference,
+        embeddings: Embeddings,
+        search: Search,
         plugins: Plugins,
         operations: Operations,
         cache: Cache,
         urls: Urls,
+        cors: Cors,
         telemetry: Telemetry,
     }
     named {
         upstreams: Upstream,
         chains: Chain,
         flags: FeatureFlag,
+        models: Model,
+        model_aliases: ModelAlias,
     }
 }
 

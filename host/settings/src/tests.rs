@@ -119,6 +119,15 @@ fn values_that_contradict_each_other_are_refused() {
         ("[plugins]\nhost_bytes = \"1KiB\"\n", "is more than plugins.host_bytes"),
         ("[plugins]\norder = [\"a\", \"a\"]\n", "plugins.order: \"a\" is there twice"),
         ("[plugins]\norder = [\"Crop\"]\n", "\"Crop\" is no plugin id"),
+        ("[search]\nindex = \"pgvector\"\n", "search.postgres_url: is needed for the index \"pgvector\""),
+        ("[search]\npostgres_schema = \"a; drop\"\n", "search.postgres_schema: expected 1 to 63"),
+        ("[search]\nranker = \"Rank\"\n", "search.ranker: \"Rank\" is no plugin id"),
+        ("[search]\nmodels = [\"a\", \"A/../b\"]\n", "search.models: \"A/../b\" is no id of a model"),
+        ("[search]\nmin_similarity = 1.5\n", "search.min_similarity: expected -1.0 to 1.0"),
+        ("[embeddings]\nmodel = \"\"\n", "embeddings.model: \"\" is no id of a model"),
+        ("[model_aliases.photos]\nmodel = \"a\"\nother = \"a\"\n", "model_aliases.photos.other: is the same as"),
+        ("[cors]\nallowed_origins = [\"*\"]\nallow_credentials = true\n", "cors.allow_credentials: cannot be used with the origin `*`"),
+        ("[cors]\nallowed_origins = [\"shop.example\"]\n", "cors.allowed_origins: \"shop.example\" is no origin"),
     ];
     for (text, message) in cases {
         assert!(problems(parse(text)).contains(message), "{text}: {}", problems(parse(text)));

@@ -50,10 +50,7 @@ impl RedisUrl {
 
 impl fmt::Display for RedisUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.split_once("://").and_then(|(_, rest)| rest.rsplit_once('@')) {
-            Some((_, place)) => write!(f, "redis://***@{place}"),
-            None => f.write_str(&self.0),
-        }
+        f.write_str(&without_credentials(&self.0))
     }
 }
 
@@ -61,6 +58,41 @@ impl fmt::Debug for RedisUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "RedisUrl({self})")
     }
+}
+
+/// A `postgres` URL: `postgres://[user[:password]@]host[:port]/database[?sslmode=…]`. Shown without user, password and query.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PostgresUrl(String);
+
+impl PostgresUrl {
+    /// The text, password included: for the client, never for people.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let scheme = |uri: &Uri| matches!(uri.scheme_str(), Some("postgres" | "postgresql"));
+        uri(text).filter(scheme).map(|_| Self(text.trim().to_owned()))
+    }
+}
+
+impl fmt::Display for PostgresUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The query may hold a password too.
+        f.write_str(&without_credentials(self.0.split('?').next().unwrap_or_default()))
+    }
+}
+
+impl fmt::Debug for PostgresUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PostgresUrl({self})")
+    }
+}
+
+fn without_credentials(url: &str) -> String {
+    let credentials = url.split_once("://").and_then(|(scheme, rest)| rest.rsplit_once('@').map(|(_, place)| (scheme, place)));
+    credentials.map_or_else(|| url.to_owned(), |(scheme, place)| format!("{scheme}://***@{place}"))
 }
 
 fn uri(text: &str) -> Option<Uri> {
@@ -108,5 +140,9 @@ mod tests {
         assert!(!format!("{url:?}").contains("secret"));
         assert_eq!(RedisUrl::parse("redis://localhost").unwrap().to_string(), "redis://localhost");
         assert_eq!(RedisUrl::parse("http://localhost"), None);
+        let url = PostgresUrl::parse("postgres://user:secret@localhost:5432/shop?sslmode=require&password=secret").unwrap();
+        assert_eq!((url.to_string().as_str(), url.reveal().contains("user:secret@")), ("postgres://***@localhost:5432/shop", true));
+        assert!(!format!("{url:?}").contains("secret"));
+        assert_eq!(PostgresUrl::parse("mysql://localhost/shop"), None);
     }
 }

@@ -10,7 +10,7 @@ use toml::de::DeValue;
 
 use crate::json_text::JsonText;
 use crate::units::{ByteSize, format_duration, parse_duration};
-use crate::url::{BaseUrl, RedisUrl};
+use crate::url::{BaseUrl, PostgresUrl, RedisUrl};
 
 /// A setting's type. Errors are sentences that say what is wrong with the value; the reader adds where it stands.
 pub(crate) trait Value: Sized + PartialOrd {
@@ -77,6 +77,7 @@ text_values! {
     SocketAddr: "an address such as \"127.0.0.1:8080\" or \"[::]:8080\"", |text: &str| text.trim().parse().ok(), ToString::to_string;
     Duration: "a duration such as \"250ms\", \"10s\" or \"1m30s\"", parse_duration, |duration| format_duration(*duration);
     BaseUrl: "a URL such as \"http://localhost:8000\", without credentials and query", Self::parse, ToString::to_string;
+    PostgresUrl: "a URL such as \"postgres://user:password@localhost/shop\"", Self::parse, ToString::to_string;
     RedisUrl: "a URL such as \"redis://127.0.0.1:6379/0\"", Self::parse, ToString::to_string;
     JsonText: "JSON in a text, such as '{\"items\": []}'", Self::parse, ToString::to_string;
     IpNet: "a network such as \"10.0.0.0/8\" or an address", network, ToString::to_string;
