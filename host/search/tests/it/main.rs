@@ -1,0 +1,1 @@
+//! Indices of vectors and search over them, from outside of the crate.
