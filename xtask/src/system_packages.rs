@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 
 use crate::command;
 
-/// A C compiler and make: SQLite and WebP are C.
+/// A C and a C++ compiler, and make: SQLite and WebP are C, the vector index is C++.
 const COMPILER: &[&str] = &["build-essential"];
 /// OpenGL on the processor, for the tests that run networks through wgpu on a machine without a GPU.
 const SOFTWARE_OPENGL: &[&str] = &["libegl1", "libgl1-mesa-dri"];
@@ -18,12 +18,12 @@ const SOFTWARE_OPENGL: &[&str] = &["libegl1", "libgl1-mesa-dri"];
 const TEST_PROGRAMS: &[(&str, &str)] =
     &[("redis-server", "redis-server"), ("node", "nodejs"), ("npm", "npm"), ("python3", "python3"), ("openssl", "openssl")];
 
-/// Sees to a C compiler.
+/// Sees to a C and a C++ compiler.
 ///
 /// # Errors
-/// When there is none and it cannot be installed.
+/// When one is missing and cannot be installed.
 pub(crate) fn ensure_compiler() -> Result<()> {
-    if runs("cc") {
+    if runs("cc") && runs("c++") {
         return Ok(());
     }
     install(COMPILER)
