@@ -1,6 +1,6 @@
 //! Indices of vectors.
 
-use breakwater_core::{BoxFuture, Deadline};
+use breakwater_core::{BoxFuture, Deadline, Failure, FailureKind};
 use serde::Serialize;
 
 use crate::filter::{Filter, Traits};
@@ -96,6 +96,9 @@ pub enum IndexError {
     /// The index holds as many vectors as it may.
     #[error("the index holds {0} vectors, as many as it may")]
     Full(usize),
+    /// The backend can never keep this: a dimension, a number or a text past its limits.
+    #[error("the index cannot keep this: {0}")]
+    Unsupported(String),
     /// What was stored cannot be understood.
     #[error("what is stored of the index cannot be read: {0}")]
     Corrupt(String),
@@ -108,6 +111,40 @@ pub enum IndexError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+}
+
+impl IndexError {
+    /// The stable code of this error.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Dimension { .. } => "search.dimension-mismatch",
+            Self::Count(_) => "search.count-invalid",
+            Self::Timeout => "search.index-timeout",
+            Self::Full(_) => "search.index-full",
+            Self::Corrupt(_) => "search.index-corrupt",
+            Self::Unsupported(_) => "search.index-unsupported",
+            Self::Unavailable { .. } => "search.index-unavailable",
+        }
+    }
+}
+
+impl From<IndexError> for Failure {
+    fn from(error: IndexError) -> Self {
+        let kind = match &error {
+            IndexError::Dimension { .. } | IndexError::Count(_) => FailureKind::InvalidRequest,
+            IndexError::Timeout => FailureKind::Timeout,
+            IndexError::Full(_) | IndexError::Unsupported(_) => FailureKind::Limit,
+            IndexError::Corrupt(_) | IndexError::Unavailable { .. } => FailureKind::Unavailable,
+        };
+        let message = match &error {
+            // What was tried is for the log: it may name a file or a host.
+            IndexError::Corrupt(_) => "what is stored of the index cannot be read".to_owned(),
+            IndexError::Unavailable { .. } => "the index is not available now".to_owned(),
+            told => told.to_string(),
+        };
+        Self::new(kind, error.code(), message).caused_by(error)
+    }
 }
 
 /// The vectors of one space, found by their direction.

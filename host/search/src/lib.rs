@@ -6,16 +6,26 @@
 
 #![forbid(unsafe_code)]
 
+pub mod catalogue;
+pub mod exact;
 pub mod filter;
+pub mod find;
+pub mod folding;
 pub mod index;
+pub mod memory;
+pub mod paging;
 pub mod product;
 pub mod ranking;
 pub mod records;
 pub mod space;
 pub mod vector;
 
+pub use catalogue::{CatalogueConfig, CatalogueError, ProductCatalogue};
+pub use exact::ExactIndices;
 pub use filter::Filter;
 pub use index::{Entry, Hit, Hits, IndexError, Indices, Key, Method, Query, VectorIndex};
+pub use memory::MemoryProductRecords;
+pub use paging::Passed;
 pub use product::Product;
 pub use ranking::{Candidate, Ranked, Ranker};
 pub use records::{Change, ProductRecords, RecordsError};

@@ -1,6 +1,6 @@
 //! What must survive: products, their vectors, and imports under way.
 
-use breakwater_core::BoxFuture;
+use breakwater_core::{BoxFuture, Failure, FailureKind};
 
 use crate::index::{Entry, Key};
 use crate::product::{Product, Stored};
@@ -16,6 +16,12 @@ pub enum RecordsError {
     /// The store failed.
     #[error("the store failed")]
     Store(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<RecordsError> for Failure {
+    fn from(error: RecordsError) -> Self {
+        Self::new(FailureKind::Unavailable, "search.records", "the records of products failed").caused_by(error)
+    }
 }
 
 /// A product to store, with its vectors.
@@ -48,17 +54,36 @@ pub enum Change {
     },
 }
 
+/// A vector of a product that has none in its space yet, or another one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewVector {
+    /// Whose it is.
+    pub key: Key,
+    /// The sequence number of the product from which it was made. When the product has changed since, the vector is left out.
+    pub of: u64,
+    /// Its space.
+    pub space: Space,
+    /// It.
+    pub vector: Vector,
+}
+
 /// How far an import has come, by its name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ImportState {
+    /// What it reads, as whoever imports writes it.
+    pub source: String,
     /// Items read so far, failed ones included: where a resumed import goes on.
     pub position: u64,
+    /// The item read last, for sources whose items are found again by name.
+    pub marker: String,
     /// Products stored.
     pub stored: u64,
     /// Items that failed.
     pub failed: u64,
     /// Whether its end was reached.
     pub finished: bool,
+    /// Whether it was cancelled: it goes on only when somebody asks for it.
+    pub cancelled: bool,
 }
 
 /// Where a list of products goes on.
@@ -92,6 +117,10 @@ pub trait ProductRecords: Send + Sync + 'static {
     /// Deletes a product and its vectors. Returns what it was and the sequence number of the deletion.
     fn delete<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<(Stored, u64)>, RecordsError>>;
 
+    /// Gives products vectors besides those they have. Products that have changed or are gone since are left out; returns how many were
+    /// not. The product's own sequence number stays; the change of the space gets one of its own.
+    fn add_vectors(&self, vectors: Vec<NewVector>) -> BoxFuture<'_, Result<usize, RecordsError>>;
+
     /// Products by rising key.
     fn list(&self, request: ListRequest) -> BoxFuture<'_, Result<Vec<Stored>, RecordsError>>;
 
@@ -113,6 +142,9 @@ pub trait ProductRecords: Send + Sync + 'static {
 
     /// How far an import has come; none when it was never begun.
     fn import<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<ImportState>, RecordsError>>;
+
+    /// Every import and how far it has come, by name; at most `limit`.
+    fn imports(&self, limit: usize) -> BoxFuture<'_, Result<Vec<(String, ImportState)>, RecordsError>>;
 
     /// Stores how far an import has come, without products.
     fn set_import<'a>(&'a self, name: &'a str, state: ImportState) -> BoxFuture<'a, Result<(), RecordsError>>;

@@ -55,6 +55,22 @@ impl Vector {
         self.0.len()
     }
 
+    /// In half precision, the lowest byte of each number first: half the size, and for directions no worse than what an index keeps.
+    #[must_use]
+    pub fn to_half_bytes(&self) -> Vec<u8> {
+        self.0.iter().flat_map(|value| half::f16::from_f32(*value).to_le_bytes()).collect()
+    }
+
+    /// From [`Self::to_half_bytes`].
+    ///
+    /// # Errors
+    /// As [`Self::new`]; an odd number of bytes has no dimension.
+    pub fn from_half_bytes(bytes: &[u8]) -> Result<Self, VectorError> {
+        let (numbers, []) = bytes.as_chunks::<2>() else { return Err(VectorError::Dimension(0)) };
+        let values: Vec<f32> = numbers.iter().map(|number| half::f16::from_le_bytes(*number).to_f32()).collect();
+        Self::new(&values)
+    }
+
     /// The cosine of the angle between two vectors of one space, -1..=1.
     #[must_use]
     pub fn cosine(&self, other: &Self) -> f32 {
@@ -75,6 +91,20 @@ mod tests {
         assert_eq!(Vector::new(&vec![1.0; MAX_DIMENSION + 1]), Err(VectorError::Dimension(MAX_DIMENSION + 1)));
         assert_eq!(Vector::new(&[1.0, f32::NAN]), Err(VectorError::NotFinite { at: 1 }));
         assert_eq!(Vector::new(&[0.0; 4]), Err(VectorError::NoDirection));
+    }
+
+    #[test]
+    fn half_precision_keeps_the_direction_and_refuses_what_is_none() {
+        let values: Vec<f32> = (0..1280).map(|index| ((index * 37 % 101) as f32 - 50.0) / 50.0).collect();
+        let vector = Vector::new(&values).unwrap();
+        let bytes = vector.to_half_bytes();
+        assert_eq!(bytes.len(), 2560);
+        let back = Vector::from_half_bytes(&bytes).unwrap();
+        assert!(vector.cosine(&back) > 0.999_999, "{}", vector.cosine(&back));
+        // Once more changes nothing, so that an index made again from the records is the same.
+        assert_eq!(back.to_half_bytes(), bytes);
+        assert_eq!(Vector::from_half_bytes(&bytes[1..]), Err(VectorError::Dimension(0)));
+        assert_eq!(Vector::from_half_bytes(&[0, 0]), Err(VectorError::NoDirection));
     }
 
     #[test]
