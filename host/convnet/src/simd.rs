@@ -44,9 +44,29 @@ pub trait Simd: Copy {
     unsafe fn max(a: Self::V, b: Self::V) -> Self::V;
     /// The smaller.
     unsafe fn min(a: Self::V, b: Self::V) -> Self::V;
+    /// Reads [`Self::LANES`] finite numbers of half precision and widens them, exactly; no alignment is needed.
+    #[inline(always)]
+    unsafe fn load_half(from: *const u16) -> Self::V {
+        let mut lanes = [0.0_f32; 16];
+        for (at, lane) in lanes.iter_mut().enumerate().take(Self::LANES) {
+            // SAFETY: the caller's pointer is good for the lanes.
+            *lane = widen(unsafe { from.add(at).read_unaligned() });
+        }
+        // SAFETY: no register has more lanes.
+        unsafe { Self::load(lanes.as_ptr()) }
+    }
     /// Asks for a line of memory to be brought near, where the machine can; any address will do.
     #[inline(always)]
     unsafe fn prefetch(_line: *const u8) {}
+}
+
+/// A finite number of half precision. Shifted into place its exponent is too small by 112, subnormal numbers included.
+#[inline(always)]
+fn widen(half: u16) -> f32 {
+    /// `2^112`.
+    const REBIAS: f32 = f32::from_bits((112 + 127) << 23);
+    let magnitude = f32::from_bits(u32::from(half & 0x7fff) << 13) * REBIAS;
+    f32::from_bits(magnitude.to_bits() | u32::from(half & 0x8000) << 16)
 }
 
 /// Four lanes of plain Rust, which compilers turn into the baseline's instructions.
@@ -100,5 +120,20 @@ impl Simd for Portable {
     #[inline(always)]
     unsafe fn min(a: [f32; 4], b: [f32; 4]) -> [f32; 4] {
         each(a, b, |a, b| if a < b { a } else { b })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_finite_number_of_half_precision_is_widened_exactly() {
+        for bits in 0..=u16::MAX {
+            let expected = half::f16::from_bits(bits);
+            if expected.is_finite() {
+                assert_eq!(widen(bits).to_bits(), expected.to_f32().to_bits(), "{bits:#06x}");
+            }
+        }
     }
 }

@@ -13,7 +13,7 @@ pub struct Avx512;
 pub struct Avx2;
 
 macro_rules! registers {
-    ($name:ty, $vector:ty, $lanes:literal, $splat:ident, $load:ident, $store:ident, $fma:ident, $add:ident, $sub:ident, $mul:ident, $max:ident, $min:ident) => {
+    ($name:ty, $vector:ty, $lanes:literal, $splat:ident, $load:ident, $store:ident, $fma:ident, $add:ident, $sub:ident, $mul:ident, $max:ident, $min:ident $(, { $($half:tt)* })?) => {
         // SAFETY of every block: the instructions are there and pointers are good for the lanes; both are the trait's contract.
         impl Simd for $name {
             type V = $vector;
@@ -22,6 +22,7 @@ macro_rules! registers {
             unsafe fn prefetch(line: *const u8) {
                 unsafe { _mm_prefetch::<_MM_HINT_T1>(line.cast()) }
             }
+            $($($half)*)?
             #[inline(always)]
             unsafe fn splat(value: f32) -> $vector {
                 unsafe { $splat(value) }
@@ -74,7 +75,13 @@ registers!(
     _mm512_sub_ps,
     _mm512_mul_ps,
     _mm512_max_ps,
-    _mm512_min_ps
+    _mm512_min_ps,
+    {
+        #[inline(always)]
+        unsafe fn load_half(from: *const u16) -> __m512 {
+            unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(from.cast())) }
+        }
+    }
 );
 registers!(
     Avx2,
