@@ -19,7 +19,7 @@ pub use event::{CacheTier, EndpointChange, Event, FlagChange, Health, PluginChan
 pub use logs::{LogConfig, LogFormat, LogHandle, TelemetryError};
 pub use metrics::{
     AttemptOutcome, BreakerSample, CacheResult, EndpointSample, HedgeResult, Metrics, ModelSample, PluginSample, PoolSample, Refusal,
-    Sources, SpanSample, Stage, TierSample, UpstreamSample,
+    Sources, SpaceSample, SpanSample, Stage, TierSample, UpstreamSample,
 };
 pub use throttle::Throttle;
 pub use tracer::{OtlpConfig, OtlpTransport, Span, SpanKind, SpanValue, Tracer};

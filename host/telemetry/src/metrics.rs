@@ -25,7 +25,9 @@ use process::Process;
 use rows::Rows;
 pub use rows::{MAX_HISTOGRAM_ROWS, MAX_ROWS, OTHER};
 use sources::SourceCollector;
-pub use sources::{BreakerSample, EndpointSample, ModelSample, PluginSample, PoolSample, Sources, SpanSample, TierSample, UpstreamSample};
+pub use sources::{
+    BreakerSample, EndpointSample, ModelSample, PluginSample, PoolSample, Sources, SpaceSample, SpanSample, TierSample, UpstreamSample,
+};
 
 words! {
     /// A stage of image work.
@@ -116,6 +118,9 @@ const BUILD_LABEL: &str = "version";
 /// Seconds from 250 µs, a cached answer, to 30 s, the longest request.
 const BUCKETS: [f64; 16] = [0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
+/// Cosines: below 0.3 pictures have nothing in common, above 0.9 they are copies.
+const SIMILARITIES: [f64; 12] = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0];
+
 fn histogram() -> Histogram {
     Histogram::new(BUCKETS)
 }
@@ -149,6 +154,9 @@ pub struct Metrics {
     upstream_hedges: Counters,
     upstream_refusals: Counters,
     cache_lookups: Counters,
+    searches: Counters,
+    search_duration: Histograms,
+    search_similarity: Histograms,
     events: BTreeMap<&'static str, Counters>,
 }
 
@@ -190,6 +198,9 @@ impl Metrics {
             upstream_hedges: counters(&mut registry, names::UPSTREAM_HEDGES),
             upstream_refusals: counters(&mut registry, names::UPSTREAM_REFUSALS),
             cache_lookups: counters(&mut registry, names::CACHE_LOOKUPS),
+            searches: counters(&mut registry, names::SEARCHES),
+            search_duration: histograms(&mut registry, names::SEARCH_DURATION),
+            search_similarity: Rows::new(&mut registry, names::SEARCH_SIMILARITY, || Histogram::new(SIMILARITIES)),
             events,
             registry,
         })
@@ -229,6 +240,17 @@ impl Metrics {
         let degraded = if degraded { "true" } else { "false" };
         self.operation_calls.with([operation.to_owned().into(), outcome.into(), served_by.into(), degraded.into()], count);
         self.operation_duration.with([operation.to_owned().into()], observe(elapsed));
+    }
+
+    /// A search was answered with the vectors of `model`: how the index did it, and the similarity of the best product if there is one.
+    /// With an alias, what its two models do under the same load.
+    pub fn search_answered(&self, model: &str, method: &'static str, best: Option<f32>, elapsed: Duration) {
+        let model = model.to_owned();
+        self.searches.with([model.clone().into(), method.into()], count);
+        self.search_duration.with([model.clone().into()], observe(elapsed));
+        if let Some(best) = best {
+            self.search_similarity.with([model.into()], |row| row.observe(f64::from(best)));
+        }
     }
 
     /// A provider of an operation's chain was called: `local`, a plugin's id, `fallbacks`, `static` and the like, never a version.

@@ -111,6 +111,14 @@ metrics! {
     INFERENCE_QUEUE = "breakwater_inference_queue_depth", Gauge, ["model"], "Calls waiting for a batch";
     INFERENCE_CACHE_HITS = "breakwater_inference_cache_hits", Counter, ["model"], "Calls answered by what the model found before";
     INFERENCE_CACHE_MISSES = "breakwater_inference_cache_misses", Counter, ["model"], "Calls for which the model had to run";
+    INFERENCE_QUARANTINED = "breakwater_inference_quarantined", Counter, ["model"], "Images and texts that made the model fail by themselves and are refused for a while";
+    SEARCHES = "breakwater_searches", Counter, ["model", "method"], "Searches answered, by the model whose vectors were compared and how the index did it: exact, approximate, iterative";
+    SEARCH_DURATION = "breakwater_search_duration_seconds", Histogram, ["model"], "Duration of a search, features of the query included";
+    SEARCH_SIMILARITY = "breakwater_search_best_similarity", Histogram, ["model"], "Similarity of the best product of a search's first page";
+    SEARCH_VECTORS = "breakwater_search_vectors", Gauge, ["space"], "Vectors in the index of a space";
+    SEARCH_BYTES = "breakwater_search_index_bytes", Gauge, ["space"], "Memory and storage of the index of a space, as far as it knows";
+    SEARCH_LAG = "breakwater_search_index_lag", Gauge, ["space"], "Changes of products that the index of a space has not seen";
+    SEARCH_RECALL = "breakwater_search_recall", Gauge, ["space", "over"], "Share of the true neighbours that recent approximate searches found, measured on a sample: mean, worst-decile";
     CPU_POOL_PERMITS = "breakwater_cpu_pool_permits", Gauge, [], "Jobs the CPU pool runs at once at most";
     CPU_POOL_IN_USE = "breakwater_cpu_pool_in_use", Gauge, [], "Jobs the CPU pool runs now";
     CPU_POOL_QUEUED = "breakwater_cpu_pool_queued", Gauge, [], "Jobs waiting for the CPU pool";

@@ -33,6 +33,23 @@ pub struct ModelSample {
     pub cache_hits: u64,
     /// Calls the cache could not answer.
     pub cache_misses: u64,
+    /// Inputs that made the model fail by themselves.
+    pub quarantined: u64,
+}
+
+/// The index of one space.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SpaceSample {
+    /// Whose vectors these are, such as `efficientnet-lite0-0123456789ab-1280`.
+    pub space: String,
+    /// How many there are.
+    pub vectors: u64,
+    /// Bytes of memory and storage.
+    pub bytes: u64,
+    /// Changes not seen yet.
+    pub lag: u64,
+    /// Mean recall and that of the worst tenth, 0..=1, once there is a sample.
+    pub recall: Option<[f64; 2]>,
 }
 
 /// One plugin of the catalogue.
@@ -143,6 +160,8 @@ pub struct Sources {
     pub upstreams: Read<Vec<UpstreamSample>>,
     /// Per tier of the cache.
     pub cache: Read<Vec<TierSample>>,
+    /// Per space that can be searched.
+    pub spaces: Read<Vec<SpaceSample>>,
     /// Spans; [`crate::Tracer::sample`].
     pub spans: Read<SpanSample>,
 }
@@ -158,6 +177,7 @@ impl Default for Sources {
             cpu_pool: Box::new(PoolSample::default),
             upstreams: Box::new(Vec::new),
             cache: Box::new(Vec::new),
+            spaces: Box::new(Vec::new),
             spans: Box::new(SpanSample::default),
         }
     }
@@ -178,7 +198,7 @@ impl Collector for SourceCollector {
         let Some(sources) = self.0.get() else { return Ok(()) };
         let mut sheet = Sheet(&mut encoder);
         let models = (sources.models)();
-        let by_model: [Per<ModelSample, u64>; 7] = [
+        let by_model: [Per<ModelSample, u64>; 8] = [
             (names::INFERENCE_RUNS, |model| model.runs),
             (names::INFERENCE_BATCHES, |model| model.batches),
             (names::INFERENCE_IMAGES, |model| model.images),
@@ -186,6 +206,7 @@ impl Collector for SourceCollector {
             (names::INFERENCE_QUEUE, |model| model.queue_depth),
             (names::INFERENCE_CACHE_HITS, |model| model.cache_hits),
             (names::INFERENCE_CACHE_MISSES, |model| model.cache_misses),
+            (names::INFERENCE_QUARANTINED, |model| model.quarantined),
         ];
         for (metric, value) in by_model {
             sheet.rows(&metric, models.iter().map(|model| ([("model", model.model.clone())], value(model) as f64)))?;
@@ -205,6 +226,7 @@ impl Collector for SourceCollector {
         sheet.rows(&names::BREAKER_STATE, breakers.map(|(breaker, state)| ([("breaker", breaker), ("state", state)], 1.0)))?;
         upstream_rows(&mut sheet, &upstreams)?;
         tier_rows(&mut sheet, &(sources.cache)())?;
+        space_rows(&mut sheet, &(sources.spaces)())?;
         let spans = (sources.spans)();
         let spans = [("exported", spans.exported), ("failed", spans.failed), ("dropped", spans.dropped)];
         sheet.rows(&names::TRACE_SPANS, spans.map(|(outcome, count)| ([("outcome", outcome.to_owned())], count as f64)))?;
@@ -255,6 +277,22 @@ fn tier_rows(sheet: &mut Sheet<'_, '_>, tiers: &[TierSample]) -> fmt::Result {
         sheet.rows(&metric, tiers.iter().filter_map(row))?;
     }
     Ok(())
+}
+
+fn space_rows(sheet: &mut Sheet<'_, '_>, spaces: &[SpaceSample]) -> fmt::Result {
+    let by_space: [Per<SpaceSample, u64>; 3] = [
+        (names::SEARCH_VECTORS, |space| space.vectors),
+        (names::SEARCH_BYTES, |space| space.bytes),
+        (names::SEARCH_LAG, |space| space.lag),
+    ];
+    for (metric, value) in by_space {
+        sheet.rows(&metric, spaces.iter().map(|space| ([("space", space.space.clone())], value(space) as f64)))?;
+    }
+    let recalls = spaces.iter().flat_map(|space| {
+        let over = ["mean", "worst-decile"].into_iter().zip(space.recall.into_iter().flatten());
+        over.map(|(over, recall)| ([("space", space.space.clone()), ("over", over.to_owned())], recall))
+    });
+    sheet.rows(&names::SEARCH_RECALL, recalls)
 }
 
 /// Writes rows of one metric at a time.

@@ -23,6 +23,10 @@ fn connected() -> Arc<Metrics> {
             let memory = TierSample { tier: CacheTier::Memory, up: true, bytes: Some(1024), entries: Some(3) };
             vec![memory, TierSample { tier: CacheTier::Redis, up: false, bytes: None, entries: None }]
         }),
+        spaces: Box::new(|| {
+            let space = SpaceSample { space: "a-512".into(), vectors: 9, bytes: 4096, lag: 2, recall: Some([0.99, 0.9]) };
+            vec![space, SpaceSample { space: "b-1280".into(), ..SpaceSample::default() }]
+        }),
         spans: Box::new(|| SpanSample { exported: 5, failed: 1, dropped: 2 }),
     });
     metrics
@@ -57,6 +61,8 @@ fn exercise(metrics: &Metrics) {
     metrics.plugin_call("crop-people", Err(FailureKind::Timeout), took);
     metrics.provider_called("generate-resume", "adapter-talent", Err(FailureKind::Unavailable), took);
     metrics.single_flight_waited("generate-resume");
+    metrics.search_answered("a", "exact", Some(0.93), took);
+    metrics.search_answered("a", "exact", None, took);
     metrics.guest_used("crop-people", "0123456789ab", Duration::from_millis(1500), 2048);
     metrics.guest_used("crop-people", "0123456789ab", Duration::from_millis(500), 1024);
     metrics.upstream_attempt("image-service", AttemptOutcome::ServerError, took);
@@ -113,6 +119,13 @@ fn what_is_recorded_is_what_a_scrape_shows() {
         r#"breakwater_cache_lookups_total{tier="redis",result="stale"} 1"#,
         r#"breakwater_cache_bytes{tier="memory"} 1024.0"#,
         r#"breakwater_cache_tier_up{tier="redis"} 0.0"#,
+        r#"breakwater_searches_total{model="a",method="exact"} 2"#,
+        r#"breakwater_search_best_similarity_bucket{le="0.9",model="a"} 0"#,
+        r#"breakwater_search_best_similarity_bucket{le="0.95",model="a"} 1"#,
+        r#"breakwater_search_duration_seconds_count{model="a"} 2"#,
+        r#"breakwater_search_vectors{space="b-1280"} 0.0"#,
+        r#"breakwater_search_index_lag{space="a-512"} 2.0"#,
+        r#"breakwater_search_recall{space="a-512",over="worst-decile"} 0.9"#,
         r#"breakwater_trace_spans_total{outcome="dropped"} 2.0"#,
         "# EOF",
     ] {
