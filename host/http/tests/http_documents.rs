@@ -83,7 +83,7 @@ fn codes_in_table(text: &str) -> BTreeSet<String> {
 
 /// String literals that look like codes of the areas there are, outside of tests.
 fn codes_in_source(folder: &Path) -> BTreeSet<String> {
-    const AREAS: [&str; 26] = [
+    const AREAS: [&str; 27] = [
         "blob",
         "breaker",
         "bulkhead",
@@ -109,6 +109,7 @@ fn codes_in_source(folder: &Path) -> BTreeSet<String> {
         "request",
         "retry",
         "strategy",
+        "tensor",
         "upstream",
     ];
     let mut codes = BTreeSet::new();

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::worker::Bounds;
+
 /// Where networks should run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -61,6 +63,10 @@ pub struct InferenceConfig {
     /// How long one inference may take from its first caller to its result, queue included. Callers keep their own deadlines;
     /// this is for the work they share.
     pub budget: Duration,
+    /// How long a call may wait in a model's queue for its run; one that waits longer fails as overloaded.
+    pub max_wait: Duration,
+    /// How long an image or a text on which an embedder failed is not tried again.
+    pub quarantine: Duration,
 }
 
 impl Default for InferenceConfig {
@@ -76,6 +82,8 @@ impl Default for InferenceConfig {
             detection_cache_bytes: 32 << 20,
             models_dir: None,
             budget: Duration::from_secs(30),
+            max_wait: Duration::from_secs(20),
+            quarantine: Duration::from_secs(600),
         }
     }
 }
@@ -91,6 +99,10 @@ pub struct InvalidConfig {
 }
 
 impl InferenceConfig {
+    pub(crate) fn bounds(&self) -> Bounds {
+        Bounds { capacity: self.queue, max_batch: self.max_batch, max_delay: self.max_delay, max_wait: self.max_wait }
+    }
+
     /// Checks every number against its range.
     ///
     /// # Errors

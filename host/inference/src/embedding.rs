@@ -1,13 +1,18 @@
-//! The features of an image, as a direction.
+//! The features of an image or a text, as a direction.
+
+use std::sync::Arc;
+
+use breakwater_core::Digest;
 
 use crate::array::Array;
 use crate::engine::EngineError;
 
-/// Features of an image by one model: a direction in space, of length one, so that the cosine of two images is the sum of the products
-/// of their features. Only embeddings by one model with the same weights can be compared.
+/// Features of an image or a text by one model: a direction in space, of length one, so that the cosine of two of them is the sum of the
+/// products of their features. Only embeddings by one revision of one model can be compared.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Embedding {
-    model: &'static str,
+    model: Arc<str>,
+    revision: Digest,
     values: Box<[f32]>,
 }
 
@@ -17,35 +22,41 @@ pub struct Embedding {
 pub struct NoDirection;
 
 impl Embedding {
-    /// Features by `model`, each divided by their length (the root of the sum of their squares).
+    /// Features by a revision of `model`, each divided by their length (the root of the sum of their squares).
     ///
     /// # Errors
     /// When they point nowhere.
-    pub fn new(model: &'static str, features: &[f32]) -> Result<Self, NoDirection> {
+    pub fn new(model: impl Into<Arc<str>>, revision: Digest, features: &[f32]) -> Result<Self, NoDirection> {
         let length = features.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
         if !(length.is_finite() && length > 0.0) {
             return Err(NoDirection);
         }
         let values = features.iter().map(|value| (f64::from(*value) / length) as f32).collect();
-        Ok(Self { model, values })
+        Ok(Self { model: model.into(), revision, values })
     }
 
     /// From a network's features of image `image` of a batch.
     ///
     /// # Errors
     /// When the image is not in the batch, or its features point nowhere.
-    pub(crate) fn of(model: &'static str, features: &Array, image: usize) -> Result<Self, EngineError> {
+    pub(crate) fn of(model: &Arc<str>, revision: Digest, features: &Array, image: usize) -> Result<Self, EngineError> {
         let shape = features.shape();
         let count = shape.channels * shape.height * shape.width;
         let of_image = features.values().chunks_exact(count.max(1)).nth(image);
         let features = of_image.ok_or_else(|| EngineError::Output { what: format!("image {image} of {:?}", shape.dims()) })?;
-        Self::new(model, features).map_err(|error| EngineError::Output { what: error.to_string() })
+        Self::new(Arc::clone(model), revision, features).map_err(|error| EngineError::Output { what: error.to_string() })
     }
 
-    /// The model, such as `efficientnet-lite0`.
+    /// The model's id, such as `efficientnet-lite0`.
     #[must_use]
-    pub fn model(&self) -> &'static str {
-        self.model
+    pub fn model(&self) -> &str {
+        &self.model
+    }
+
+    /// Digest of the model's weights and of how inputs are prepared for it.
+    #[must_use]
+    pub fn revision(&self) -> Digest {
+        self.revision
     }
 
     /// The features.
@@ -68,7 +79,7 @@ mod tests {
 
     fn of(values: [f32; 4], image: usize) -> Result<Vec<f32>, EngineError> {
         let features = Array::new(Shape::new(2, 2, 1, 1), values.to_vec()).unwrap();
-        Embedding::of("m", &features, image).map(|embedding| embedding.values().to_vec())
+        Embedding::of(&"m".into(), Digest::of(b""), &features, image).map(|embedding| embedding.values().to_vec())
     }
 
     #[test]

@@ -2,15 +2,31 @@
 
 use std::sync::Arc;
 
-use breakwater_core::{Detection, DetectionKind, Point};
+use breakwater_core::{Detection, DetectionKind, Digest, Point};
 use breakwater_vision::ContentDigest;
 use moka::sync::Cache;
 
 use crate::embedding::Embedding;
 use crate::model::Model;
 
-/// Which image, looked at by which model.
-pub(crate) type Key = (ContentDigest, Model);
+/// What was looked at, by which model.
+pub(crate) type Key = (Subject, By);
+
+/// What models look at, by its content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Subject {
+    Image(ContentDigest),
+    /// Digest of the text's tokens.
+    Text(Digest),
+}
+
+/// A model whose answers do not change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum By {
+    Detector(Model),
+    /// By its revision.
+    Embedder(Digest),
+}
 
 /// Everything one inference found. Cheap to clone.
 #[derive(Debug, Clone, PartialEq)]

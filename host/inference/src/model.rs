@@ -11,7 +11,6 @@ use serde::Serialize;
 
 use crate::array::Outputs;
 use crate::batch::Normalisation;
-use crate::embedding::Embedding;
 use crate::engine::EngineError;
 use crate::error::InferenceError;
 use crate::found::Found;
@@ -19,6 +18,7 @@ use crate::frame::{Frame, Placement};
 use crate::graph::Graph;
 use crate::graph::shape::Shape;
 use crate::graph::weights::{Network, Weights};
+use crate::worker::job::Program;
 use crate::{efficientnet_lite0, nanodet, yunet};
 
 /// A model.
@@ -62,6 +62,9 @@ pub const MAX_WEIGHTS_BYTES: u64 = 64 << 20;
 impl Model {
     /// Every model.
     pub const ALL: [Self; 3] = [Self::YuNet, Self::NanoDet, Self::EfficientNetLite0];
+
+    /// Those that find things.
+    pub const DETECTORS: [Self; 2] = [Self::YuNet, Self::NanoDet];
 
     /// The detector that finds a kind.
     #[must_use]
@@ -117,6 +120,12 @@ impl Model {
             Self::NanoDet => include_bytes!("../../../models/nanodet_g_416.f16.safetensors"),
             Self::EfficientNetLite0 => include_bytes!("../../../models/effnet_lite0.backbone.f16.safetensors"),
         }
+    }
+
+    /// Bytes of its weights' file; 0 when it is not there.
+    pub(crate) fn bytes(self, folder: Option<&Path>) -> u64 {
+        let file = |folder: &Path| std::fs::metadata(folder.join(self.file())).map_or(0, |metadata| metadata.len());
+        folder.map_or(self.built_in().len() as u64, file)
     }
 
     /// Its layers.
@@ -191,18 +200,20 @@ impl Model {
         }
     }
 
+    /// What sessions compute for it.
+    pub(crate) fn program(self, network: Network) -> Program {
+        Program::Network(network, Arc::new(self.normalisation()))
+    }
+
     /// What the outputs of a batch say about one image of it, in pixels of that image, whose size was `original`.
     ///
     /// # Errors
-    /// When the outputs are not those of this network.
+    /// When the outputs are not those of this network, or it is no detector.
     pub(crate) fn read(self, outputs: &Outputs, image: usize, original: Size) -> Result<Found, EngineError> {
         let detections = match self {
             Self::YuNet => yunet::decode::faces(outputs, image, FACE_FLOOR)?,
             Self::NanoDet => nanodet::decode::things(outputs, image, THING_FLOOR)?,
-            Self::EfficientNetLite0 => {
-                let features = outputs.get(efficientnet_lite0::OUTPUT)?;
-                return Ok(Found::Embedding(Arc::new(Embedding::of(self.name(), features, image)?)));
-            }
+            Self::EfficientNetLite0 => return Err(EngineError::Output { what: "features are no detections".to_owned() }),
         };
         let mapping = self.place(original).mapping(original);
         let detections = detections.into_iter().filter_map(|detection| mapping.detection(detection)).collect();

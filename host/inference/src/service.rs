@@ -1,6 +1,13 @@
 //! The models as the rest of the host uses them.
 
+mod embed;
+mod lane;
+mod loader;
+mod models;
+mod tensors;
+
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use breakwater_convnet::Isa;
@@ -10,38 +17,34 @@ use breakwater_vision::{ContentDigest, Image};
 
 use crate::config::InferenceConfig;
 use crate::device::{DeviceReport, Devices, Engines, choice};
-use crate::embedding::Embedding;
+use crate::embedder::{Loaded, Parts, Priority, Registry, Slot, Source};
 use crate::engine::convnet::ConvnetEngine;
-use crate::error::{self, InferenceError};
-use crate::flight::{Flights, Joined};
-use crate::found::{Found, FoundCache, Key};
-use crate::graph::weights::Network;
+use crate::error::{self, InferenceError, Name};
+use crate::flight::Flights;
+use crate::found::{By, Subject};
+use crate::memory::Memory;
 use crate::model::{Model, ModelInfo};
+use crate::quarantine::Quarantine;
 use crate::self_test;
-use crate::statistics::{InferenceStatistics, add};
-use crate::worker::{Worker, WorkerConfig};
+use crate::statistics::InferenceStatistics;
+use crate::worker::job::Job;
+use lane::Lane;
+use loader::Loader;
 
 /// Every model, its device, and what was found before.
 pub struct Inference {
     lanes: Vec<Arc<Lane>>,
+    embedders: Registry,
+    quarantine: Arc<Quarantine>,
     devices: Arc<Devices>,
-    cache: Arc<FoundCache>,
-    flights: Flights<Key, Found>,
+    memory: Memory,
+    loads: Flights<Arc<str>, ()>,
+    loader: Loader,
     cpu: Arc<CpuPermits>,
-    budget: Duration,
-}
-
-/// A model and its worker.
-struct Lane {
-    model: Model,
-    info: ModelInfo,
-    worker: Worker,
+    config: Arc<InferenceConfig>,
 }
 
 impl Inference {
-    /// The model that gives features.
-    const EMBEDDER: Model = Model::EfficientNetLite0;
-
     /// Loads the models, chooses the device and starts the threads that feed it. Processor work is done in `cpu`.
     ///
     /// A GPU is taken only if it finds a known face where it is; the first kernels are compiled by that.
@@ -66,18 +69,25 @@ impl Inference {
     pub fn start_on(config: InferenceConfig, cpu: Arc<CpuPermits>, engines: Engines) -> Result<Arc<Self>, InferenceError> {
         config.validate()?;
         let devices = Arc::new(Devices::new(engines));
-        let mut lanes = Vec::new();
-        for model in Model::ALL {
-            let network = model.load(config.models_dir.as_deref())?;
-            lanes.push(Arc::new(Lane::start(model, network, &config, &devices, &cpu)?));
-        }
+        let folder = config.models_dir.as_deref();
+        let lane = |model: Model| Ok(Arc::new(Lane::start(model, model.load(folder)?, &config, &devices, &cpu)?));
+        let lanes = Model::DETECTORS.into_iter().map(lane).collect::<Result<Vec<_>, InferenceError>>()?;
+        let parts = Parts::lite0(folder)?;
+        let lite0 = Arc::new(Slot::new(Arc::clone(&parts.info.id), Source::Lite0(config.models_dir.clone())));
+        lite0.replace(Some(Arc::new(Loaded::start(parts, config.bounds(), &devices, &cpu, &lite0.counters)?)));
+        let default = Arc::clone(&lite0.name.id);
+        let (config, closed) = (Arc::new(config), Arc::default());
+        let loader = Loader { devices: Arc::clone(&devices), cpu: Arc::clone(&cpu), config: Arc::clone(&config), closed };
         Ok(Arc::new(Self {
             lanes,
+            embedders: Registry::new(vec![lite0], default),
+            quarantine: Arc::new(Quarantine::new(config.quarantine)),
             devices,
-            cache: Arc::new(FoundCache::new(config.detection_cache_bytes)),
-            flights: Flights::new(),
+            memory: Memory::new(config.detection_cache_bytes, config.budget),
+            loads: Flights::new(),
+            loader,
             cpu,
-            budget: config.budget,
+            config,
         }))
     }
 
@@ -87,7 +97,7 @@ impl Inference {
         self.devices.report()
     }
 
-    /// Every model.
+    /// Every detector.
     #[must_use]
     pub fn models(&self) -> Vec<ModelInfo> {
         self.lanes.iter().map(|lane| lane.info.clone()).collect()
@@ -103,60 +113,21 @@ impl Inference {
     /// `detector.overloaded` when too many calls wait, `detector.failed` when no device can compute the image,
     /// `detector.unavailable` during shutdown, `call.deadline` when the deadline comes first. None is remembered.
     pub async fn detect(&self, image: &Arc<Image>, kind: DetectionKind, deadline: Deadline) -> Result<Arc<[Detection]>, Failure> {
-        self.find(image, Model::of(kind), deadline).await.map(|found| found.of(kind))
-    }
-
-    /// The features of the image, by which it can be compared with others. Remembered and shared as [`Self::detect`] does.
-    ///
-    /// # Errors
-    /// `embedder.overloaded` when too many calls wait, `embedder.failed` when no device can compute the image,
-    /// `embedder.unavailable` during shutdown, `call.deadline` when the deadline comes first. None is remembered.
-    pub async fn embed(&self, image: &Arc<Image>, deadline: Deadline) -> Result<Arc<Embedding>, Failure> {
-        let found = self.find(image, Self::EMBEDDER, deadline).await?;
-        found.embedding().ok_or_else(|| Failure::internal("the model for features gave none"))
-    }
-
-    /// Everything that one model finds in an image.
-    async fn find(&self, image: &Arc<Image>, model: Model, deadline: Deadline) -> Result<Found, Failure> {
+        let model = Model::of(kind);
         let lane = self.lane(model)?;
-        let key = (self.digest(image, deadline).await?, lane.model);
-        if let Some(found) = self.cache.get(&key) {
-            add(&lane.worker.counters().cache_hits, 1);
-            return Ok(found);
-        }
-        let start = || {
-            let (lane, image, cpu, cache) = (Arc::clone(lane), Arc::clone(image), Arc::clone(&self.cpu), Arc::clone(&self.cache));
-            let deadline = Deadline::after(self.budget);
-            async move {
-                // A device that hangs must not hold the flight: those who come after its end start anew.
-                let found = deadline.bound("the inference", lane.infer(image, &cpu, deadline)).await??;
-                cache.insert(key, found.clone());
-                Ok(found)
-            }
+        let key = (Subject::Image(self.digest(image, deadline).await?), By::Detector(model));
+        let compute = |deadline| {
+            let (lane, image, cpu) = (Arc::clone(lane), Arc::clone(image), Arc::clone(&self.cpu));
+            async move { lane.infer(image, &cpu, deadline).await }
         };
-        let (joined, result) = self.flights.join(key, deadline, || self.cache.get(&key), start).await;
-        let counters = lane.worker.counters();
-        add(
-            match joined {
-                Joined::Ready => &counters.cache_hits,
-                Joined::Shared => &counters.joined,
-                Joined::Started => &counters.cache_misses,
-            },
-            1,
-        );
-        result
+        let found = self.memory.find(key, lane.worker.counters(), deadline, compute).await?;
+        Ok(found.of(kind))
     }
 
     /// What was found before, if it is still remembered.
     #[must_use]
     pub fn cached(&self, image: &Image, kind: DetectionKind) -> Option<Arc<[Detection]>> {
-        self.cache.get(&(image.digest(), Model::of(kind))).map(|found| found.of(kind))
-    }
-
-    /// The features of the image, if they are still remembered.
-    #[must_use]
-    pub fn cached_embedding(&self, image: &Image) -> Option<Arc<Embedding>> {
-        self.cache.get(&(image.digest(), Self::EMBEDDER)).and_then(|found| found.embedding())
+        self.memory.get(&(Subject::Image(image.digest()), By::Detector(Model::of(kind)))).map(|found| found.of(kind))
     }
 
     /// Sends a picture with a known face through the queue and the device, past the cache, and says how long that took.
@@ -165,13 +136,17 @@ impl Inference {
     /// When a worker is gone, or the face is not found where it is.
     pub async fn self_test(&self) -> Result<Duration, Failure> {
         let start = Instant::now();
-        if let Some(dead) = self.lanes.iter().find(|lane| !lane.worker.is_alive()) {
-            return Err(error::unavailable(dead.model.name()));
+        let embedders: Vec<_> = self.embedders.slots().iter().filter_map(|slot| slot.current()).collect();
+        let lanes = self.lanes.iter().map(|lane| (&lane.worker, &lane.name));
+        let mut workers = lanes.chain(embedders.iter().map(|loaded| (loaded.worker(), loaded.name())));
+        if let Some((_, dead)) = workers.find(|(worker, _)| !worker.is_alive()) {
+            return Err(error::unavailable(dead));
         }
         let lane = self.lane(Model::YuNet)?;
-        let deadline = Deadline::after(self.budget);
-        let slot = lane.worker.admit()?;
-        let run = deadline.bound("the self-test", slot.run(self_test::frame(), deadline)).await??;
+        let deadline = Deadline::after(self.config.budget);
+        let slot = lane.worker.admit(Priority::Interactive)?;
+        let run = deadline.bound("the self-test", slot.run(Job::Frame(self_test::frame()), deadline)).await?;
+        let run = run.map_err(|fault| fault.failure)?;
         let wrong = |what: String| Failure::internal(format!("the self-test failed: {what}")).from_origin("detector:yunet");
         let found = lane.model.read(&run.outputs, run.image, self_test::SIZE).map_err(|error| wrong(error.to_string()))?;
         self_test::check(&found).map_err(wrong)?;
@@ -181,22 +156,27 @@ impl Inference {
     /// Counts since the start.
     #[must_use]
     pub fn statistics(&self) -> InferenceStatistics {
-        let (cache_entries, cache_bytes) = self.cache.size();
+        let (cache_entries, cache_bytes) = self.memory.size();
+        let detectors = self.lanes.iter().map(|lane| (Arc::clone(&lane.name.id), lane.worker.statistics()));
         InferenceStatistics {
-            models: self.lanes.iter().map(|lane| (lane.model.name(), lane.worker.statistics())).collect(),
+            models: detectors.chain(self.embedders.statistics()).collect(),
             cache_entries,
             cache_bytes,
             devices_lost: self.devices.lost(),
+            in_quarantine: self.quarantine.len(),
         }
     }
 
     /// Refuses new calls and waits for those under way.
     pub async fn shutdown(&self) {
-        for lane in &self.lanes {
-            lane.worker.close();
+        self.loader.closed.store(true, Ordering::Release);
+        let embedders: Vec<_> = self.embedders.slots().iter().filter_map(|slot| slot.current()).collect();
+        let workers: Vec<_> = self.lanes.iter().map(|lane| &lane.worker).chain(embedders.iter().map(|loaded| loaded.worker())).collect();
+        for worker in &workers {
+            worker.close();
         }
-        for lane in &self.lanes {
-            lane.worker.ended().await;
+        for worker in workers {
+            worker.ended().await;
         }
     }
 
@@ -212,38 +192,6 @@ impl Inference {
 
     fn lane(&self, model: Model) -> Result<&Arc<Lane>, Failure> {
         let found = self.lanes.iter().find(|lane| lane.model == model);
-        found.ok_or_else(|| error::unavailable(model.name()))
-    }
-}
-
-impl Lane {
-    fn start(
-        model: Model,
-        network: Network,
-        config: &InferenceConfig,
-        devices: &Arc<Devices>,
-        cpu: &Arc<CpuPermits>,
-    ) -> Result<Self, InferenceError> {
-        let info = model.info(&network);
-        let config = WorkerConfig {
-            model: model.name(),
-            network,
-            normalisation: model.normalisation(),
-            max_batch: config.max_batch,
-            max_delay: config.max_delay,
-            queue: config.queue,
-        };
-        Ok(Self { model, info, worker: Worker::start(config, devices, cpu)? })
-    }
-
-    /// Prepares the image on the pool, runs it in a batch, reads the result on the pool.
-    async fn infer(&self, image: Arc<Image>, cpu: &CpuPermits, deadline: Deadline) -> Result<Found, Failure> {
-        let slot = self.worker.admit()?;
-        let model = self.model;
-        let original = image.size();
-        let frame = cpu.go_on(deadline, move || model.frame(&image)).await?;
-        let run = slot.run(frame, deadline).await?;
-        let read = move || model.read(&run.outputs, run.image, original).map_err(|cause| error::failed(model.name(), cause));
-        cpu.go_on(deadline, read).await?
+        found.ok_or_else(|| error::unavailable(&Name::detector(model.name())))
     }
 }

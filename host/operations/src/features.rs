@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use breakwater_core::{CallContext, Deadline, Failure, Outcome, ServedBy, Size};
-use breakwater_inference::{Embedding, Inference, efficientnet_lite0};
+use breakwater_inference::{Embedding, Inference, Priority};
 use breakwater_telemetry::Stage;
 use breakwater_vision::Image;
 use futures_util::future::BoxFuture;
@@ -38,16 +38,16 @@ impl ModelEmbedder {
 
 impl Embedder for ModelEmbedder {
     fn embed<'a>(&'a self, image: &'a Arc<Image>, deadline: Deadline) -> BoxFuture<'a, Result<Arc<Embedding>, Failure>> {
-        Box::pin(self.0.embed(image, deadline))
+        Box::pin(self.0.embed_image(None, image, Priority::Interactive, deadline))
     }
 
     fn has_cached(&self, image: &Image) -> bool {
-        self.0.cached_embedding(image).is_some()
+        self.0.cached_embedding(None, image).is_some()
     }
 
     fn raster(&self, image: Size) -> Size {
-        let scaled = efficientnet_lite0::scaled(image);
-        Size::new(scaled.width.min(image.width), scaled.height.min(image.height))
+        // Without a model that serves there is nothing to save for.
+        self.0.raster(None, image).unwrap_or(image)
     }
 
     fn device(&self) -> String {

@@ -97,7 +97,7 @@ impl Embedder for Told {
                 return Err(Failure::new(FailureKind::Unavailable, "embedder.unavailable", "it is down"));
             }
             let Size { width, height } = image.raster().size();
-            Ok(Arc::new(Embedding::new("told", &[width as f32, height as f32]).unwrap()))
+            Ok(Arc::new(Embedding::new("told", breakwater_core::Digest::of(b"told"), &[width as f32, height as f32]).unwrap()))
         })
     }
 

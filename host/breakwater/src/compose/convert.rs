@@ -50,6 +50,7 @@ pub(crate) fn http_config(settings: &Settings) -> HttpConfig {
         remote_management: server.management_from == ManagementFrom::Any,
         remote_registry: server.registry_from == ManagementFrom::Any,
         drain_timeout: server.drain_timeout,
+        ..HttpConfig::default()
     }
 }
 
@@ -79,6 +80,7 @@ pub(super) fn inference_config(settings: &Settings) -> InferenceConfig {
         detection_cache_bytes: inference.detection_cache.bytes(),
         models_dir: inference.models_dir.clone(),
         budget: inference.budget,
+        ..InferenceConfig::default()
     }
 }
 
@@ -150,6 +152,8 @@ fn capability(word: breakwater_settings::Capability) -> Capability {
         breakwater_settings::Capability::Upstream => Capability::Upstream,
         breakwater_settings::Capability::FeatureFlags => Capability::FeatureFlags,
         breakwater_settings::Capability::Http => Capability::Http,
+        breakwater_settings::Capability::Embedder => Capability::Embedder,
+        breakwater_settings::Capability::Nn => Capability::Nn,
     }
 }
 

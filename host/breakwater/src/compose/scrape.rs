@@ -39,12 +39,13 @@ pub(super) fn sources(
         upstreams: Box::new(move || upstreams.status().iter().map(upstream).collect()),
         cache: Box::new(move || tiers(&cache)),
         spans: Box::new(move || tracer.sample()),
+        ..Sources::default()
     }
 }
 
 fn samples(inference: &Inference) -> Vec<ModelSample> {
-    let sample = |(name, model): (&'static str, breakwater_inference::ModelStatistics)| ModelSample {
-        model: name.to_owned(),
+    let sample = |(name, model): (Arc<str>, breakwater_inference::ModelStatistics)| ModelSample {
+        model: name.to_string(),
         runs: model.runs,
         batches: model.batches,
         images: model.images,
@@ -52,6 +53,7 @@ fn samples(inference: &Inference) -> Vec<ModelSample> {
         queue_depth: model.queue_depth,
         cache_hits: model.cache_hits,
         cache_misses: model.cache_misses,
+        quarantined: model.quarantined,
     };
     inference.statistics().models.into_iter().map(sample).collect()
 }

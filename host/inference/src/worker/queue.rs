@@ -4,22 +4,26 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use breakwater_core::{Deadline, Failure};
+use breakwater_core::Deadline;
 use tokio::sync::oneshot;
 
-use crate::frame::Frame;
-use crate::worker::Run;
+use crate::embedder::Priority;
+use crate::worker::job::{Bucket, Job};
+use crate::worker::{Fault, Run};
 
-/// An image that waits for its run.
+/// A job that waits for its run.
 pub(crate) struct Item {
-    pub(crate) frame: Frame,
+    pub(crate) job: Job,
+    /// Jobs of one bucket can be computed together.
+    pub(crate) bucket: Bucket,
+    pub(crate) priority: Priority,
     pub(crate) deadline: Deadline,
-    pub(crate) reply: oneshot::Sender<Result<Run, Failure>>,
+    pub(crate) reply: oneshot::Sender<Result<Run, Fault>>,
     pub(crate) since: Instant,
 }
 
 impl Item {
-    pub(crate) fn answer(self, result: Result<Run, Failure>) {
+    pub(crate) fn answer(self, result: Result<Run, Fault>) {
         // Whoever waited may have gone meanwhile.
         drop(self.reply.send(result));
     }
@@ -43,25 +47,52 @@ pub(crate) struct Load {
 
 /// What a thread has to do next.
 pub(crate) struct Taken {
-    /// Images of one shape; may be empty. Whoever took some calls [`Queue::done`] after them.
+    /// Jobs of one bucket; may be empty. Whoever took some calls [`Queue::done`] after them.
     pub(crate) batch: Vec<Item>,
-    /// Images whose deadline has passed.
+    /// Jobs whose deadline has passed, or that waited longer than any job may.
     pub(crate) expired: Vec<Item>,
-    /// How many images nobody waited for any more.
+    /// How many jobs nobody waited for any more.
     pub(crate) cancelled: u64,
 }
+
+/// How a queue is bounded.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    /// The most jobs that are prepared or wait.
+    pub(crate) capacity: usize,
+    /// The most jobs of one batch.
+    pub(crate) max_batch: usize,
+    /// How long the first job of a batch waits for others that are on their way.
+    pub(crate) max_delay: Duration,
+    /// How long a job may wait for its run.
+    pub(crate) max_wait: Duration,
+}
+
+impl Bounds {
+    /// Places that jobs of this priority may take: a quarter is kept free of bulk, so that it cannot shut out those that someone waits for.
+    fn places(&self, priority: Priority) -> usize {
+        match priority {
+            Priority::Interactive => self.capacity,
+            Priority::Bulk => (self.capacity - self.capacity / 4).max(1),
+        }
+    }
+}
+
+/// Batches led by interactive jobs after which one is led by a bulk job, if any waits.
+const OVERTAKES: u32 = 4;
 
 pub(crate) struct Queue {
     state: Mutex<State>,
     changed: Condvar,
-    capacity: usize,
-    max_batch: usize,
-    max_delay: Duration,
+    bounds: Bounds,
 }
 
 #[derive(Default)]
 struct State {
+    /// In the order in which they came.
     items: VecDeque<Item>,
+    /// Batches led by interactive jobs since bulk was last served, while bulk waited.
+    overtaken: u32,
     /// Calls that were admitted and whose images are not queued yet.
     preparing: usize,
     /// Batches taken and not done.
@@ -72,8 +103,8 @@ struct State {
 }
 
 impl Queue {
-    pub(crate) fn new(capacity: usize, max_batch: usize, max_delay: Duration) -> Self {
-        Self { state: Mutex::default(), changed: Condvar::new(), capacity, max_batch, max_delay }
+    pub(crate) fn new(bounds: Bounds) -> Self {
+        Self { state: Mutex::default(), changed: Condvar::new(), bounds }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -82,15 +113,16 @@ impl Queue {
     }
 
     /// Takes a place for a call whose image is about to be prepared.
-    pub(crate) fn admit(&self) -> Result<(), Refused> {
+    pub(crate) fn admit(&self, priority: Priority) -> Result<(), Refused> {
+        let capacity = self.bounds.places(priority);
         let mut state = self.state();
         if state.closed {
             return Err(Refused::Closed);
         }
-        if state.preparing + state.items.len() >= self.capacity {
+        if state.preparing + state.items.len() >= capacity {
             state.items.retain(|item| !item.reply.is_closed());
         }
-        if state.preparing + state.items.len() >= self.capacity {
+        if state.preparing + state.items.len() >= capacity {
             return Err(Refused::Full);
         }
         state.preparing += 1;
@@ -147,17 +179,18 @@ impl Queue {
 
     /// Waits for work; nothing once the queue is closed and every admitted call is done.
     ///
-    /// The oldest image decides the batch's shape. It waits for others only while calls are being prepared that could join it,
-    /// and at most `max_delay` from when it was queued: a call that is alone never waits. `load` is asked each time, since the
+    /// The oldest interactive job decides what the batch holds, or the oldest bulk job when there is none or interactive ones have
+    /// overtaken bulk often enough. It waits for others only while calls are being prepared that could join it, and at most
+    /// `max_delay` from when it was queued: a call that is alone never waits. `load` is asked each time, since the
     /// device in use may change; any number of threads may wait, and no more of them get work than it says.
     pub(crate) fn next(&self, load: impl Fn() -> Load) -> Option<Taken> {
         let mut state = self.state();
         loop {
-            let (expired, cancelled) = state.drop_abandoned();
+            let (expired, cancelled) = state.drop_abandoned(self.bounds.max_wait);
             if !expired.is_empty() || cancelled > 0 {
                 return Some(Taken { batch: Vec::new(), expired, cancelled });
             }
-            let Some(first) = state.items.front() else {
+            let Some(first) = state.leader() else {
                 if state.closed && state.preparing == 0 {
                     drop(state);
                     // The other threads wait for the same end.
@@ -172,225 +205,68 @@ impl Queue {
                 state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
-            let max_batch = self.max_batch.min(batch).max(1);
-            let shape = first.frame.input;
+            let Bounds { max_batch, max_delay, .. } = self.bounds;
+            let max_batch = max_batch.min(batch).max(1);
+            let (bucket, priority) = (first.bucket, first.priority);
             let waited = first.since.elapsed();
-            let ready = state.items.iter().filter(|item| item.frame.input == shape).count();
-            if ready >= max_batch || state.preparing == 0 || state.closed || waited >= self.max_delay {
-                let batch = state.take(shape, max_batch);
+            let ready = state.items.iter().filter(|item| item.bucket == bucket).count();
+            if ready >= max_batch || state.preparing == 0 || state.closed || waited >= max_delay {
+                let batch = state.take(bucket, priority, max_batch);
                 state.running += 1;
                 if !state.items.is_empty() {
                     self.changed.notify_one();
                 }
                 return Some(Taken { batch, expired, cancelled });
             }
-            let waiting = self.changed.wait_timeout(state, self.max_delay.saturating_sub(waited));
+            let waiting = self.changed.wait_timeout(state, max_delay.saturating_sub(waited));
             state = waiting.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 }
 
 impl State {
-    /// Takes out images that nobody waits for, and those whose deadline has passed.
-    fn drop_abandoned(&mut self) -> (Vec<Item>, u64) {
+    /// The job that decides what the next batch holds.
+    fn leader(&self) -> Option<&Item> {
+        let first = |priority| self.items.iter().find(|item| item.priority == priority);
+        let (interactive, bulk) = (first(Priority::Interactive), first(Priority::Bulk));
+        if self.overtaken >= OVERTAKES { bulk.or(interactive) } else { interactive.or(bulk) }
+    }
+
+    /// Takes out jobs that nobody waits for, and those whose deadline has passed or that have waited too long.
+    fn drop_abandoned(&mut self, max_wait: Duration) -> (Vec<Item>, u64) {
         let before = self.items.len();
         self.items.retain(|item| !item.reply.is_closed());
         let cancelled = (before - self.items.len()) as u64;
-        let (expired, waiting): (Vec<_>, Vec<_>) = std::mem::take(&mut self.items).into_iter().partition(|item| item.deadline.has_passed());
+        let late = |item: &Item| item.deadline.has_passed() || item.since.elapsed() >= max_wait;
+        let (expired, waiting): (Vec<_>, Vec<_>) = std::mem::take(&mut self.items).into_iter().partition(late);
         self.items = waiting.into();
         (expired, cancelled)
     }
 
-    /// Takes out up to `count` images of a shape, oldest first.
-    fn take(&mut self, shape: breakwater_core::Size, count: usize) -> Vec<Item> {
+    /// Takes out up to `count` jobs of a bucket, oldest first; those of the leader's priority before the others.
+    fn take(&mut self, bucket: Bucket, lead: Priority, count: usize) -> Vec<Item> {
+        let fits = |item: &&Item, priority| item.bucket == bucket && item.priority == priority;
+        let of_lead = self.items.iter().filter(|item| fits(item, lead)).count().min(count);
+        let mut places = [(lead, of_lead), (lead.other(), count - of_lead)];
         let mut batch = Vec::new();
         let mut others = VecDeque::with_capacity(self.items.len());
         for item in self.items.drain(..) {
-            if item.frame.input == shape && batch.len() < count { batch.push(item) } else { others.push_back(item) }
+            let place = places.iter_mut().find(|(priority, left)| item.bucket == bucket && *priority == item.priority && *left > 0);
+            match place {
+                Some((_, left)) => {
+                    *left -= 1;
+                    batch.push(item);
+                }
+                None => others.push_back(item),
+            }
         }
         self.items = others;
+        let bulk = |item: &Item| item.priority == Priority::Bulk;
+        let overtakes = !batch.iter().any(bulk) && self.items.iter().any(bulk);
+        self.overtaken = if overtakes { self.overtaken + 1 } else { 0 };
         batch
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use super::*;
-    use breakwater_core::Size;
-    use breakwater_vision::RgbImage;
-
-    type Reply = oneshot::Receiver<Result<Run, Failure>>;
-
-    fn push(queue: &Queue, edge: u32, budget: Duration) -> Reply {
-        let content = RgbImage { size: Size::new(1, 1), pixels: vec![0; 3] };
-        let frame = Frame { content, left: 0, top: 0, input: Size::new(edge, edge) };
-        let (reply, result) = oneshot::channel();
-        queue.push(Item { frame, deadline: Deadline::after(budget), reply, since: Instant::now() });
-        result
-    }
-
-    fn next(queue: &Queue) -> Option<Taken> {
-        queue.next(|| Load { batch: usize::MAX, at_once: usize::MAX })
-    }
-
-    const LONG: Duration = Duration::from_secs(3600);
-
-    #[test]
-    fn a_call_that_is_alone_does_not_wait_for_others() {
-        // With an hour's delay, only the rule that nothing else is on its way can let it go.
-        let queue = Queue::new(4, 8, LONG);
-        queue.admit().unwrap();
-        let _reply = push(&queue, 32, LONG);
-        assert_eq!(next(&queue).unwrap().batch.len(), 1);
-    }
-
-    #[test]
-    fn calls_on_their_way_are_waited_for_and_full_batches_go_at_once() {
-        let queue = Queue::new(8, 2, LONG);
-        for _ in 0..4 {
-            queue.admit().unwrap();
-        }
-        std::thread::scope(|scope| {
-            let batch = scope.spawn(|| next(&queue).unwrap().batch.len());
-            let _first = push(&queue, 32, LONG);
-            let _second = push(&queue, 32, LONG);
-            assert_eq!(batch.join().unwrap(), 2, "full while two more are on their way");
-            let batch = scope.spawn(|| next(&queue).unwrap().batch.len());
-            let _third = push(&queue, 32, LONG);
-            queue.give_back();
-            assert_eq!(batch.join().unwrap(), 1, "the last one on its way gave up");
-        });
-    }
-
-    #[test]
-    fn the_wait_for_others_is_bounded() {
-        let queue = Queue::new(8, 8, Duration::from_millis(5));
-        queue.admit().unwrap();
-        queue.admit().unwrap();
-        let _reply = push(&queue, 32, LONG);
-        let start = Instant::now();
-        assert_eq!(next(&queue).unwrap().batch.len(), 1);
-        assert!(start.elapsed() >= Duration::from_millis(4), "{:?}", start.elapsed());
-    }
-
-    #[test]
-    fn a_batch_holds_images_of_one_shape_in_their_order() {
-        let queue = Queue::new(8, 8, Duration::ZERO);
-        let mut replies = Vec::new();
-        for edge in [32, 64, 32] {
-            queue.admit().unwrap();
-            replies.push(push(&queue, edge, LONG));
-        }
-        let edges = |taken: Taken| taken.batch.iter().map(|item| item.frame.input.width).collect::<Vec<_>>();
-        assert_eq!(edges(next(&queue).unwrap()), [32, 32]);
-        assert_eq!(edges(next(&queue).unwrap()), [64]);
-    }
-
-    #[test]
-    fn places_are_bounded_and_come_back_when_callers_go() {
-        let queue = Queue::new(2, 8, Duration::ZERO);
-        queue.admit().unwrap();
-        queue.admit().unwrap();
-        assert_eq!(queue.admit(), Err(Refused::Full));
-        queue.give_back();
-        queue.admit().unwrap();
-        let reply = push(&queue, 32, LONG);
-        assert_eq!(queue.admit(), Err(Refused::Full));
-        drop(reply);
-        assert_eq!(queue.admit(), Ok(()), "the caller of the queued image has gone");
-    }
-
-    #[test]
-    fn images_past_their_deadline_and_without_callers_never_reach_a_batch() {
-        let queue = Queue::new(8, 8, Duration::ZERO);
-        for _ in 0..3 {
-            queue.admit().unwrap();
-        }
-        let _late = push(&queue, 32, Duration::ZERO);
-        drop(push(&queue, 32, LONG));
-        let _kept = push(&queue, 32, LONG);
-        let taken = next(&queue).unwrap();
-        assert_eq!((taken.batch.len(), taken.expired.len(), taken.cancelled), (0, 1, 1));
-        assert_eq!(next(&queue).unwrap().batch.len(), 1);
-    }
-
-    #[test]
-    fn a_device_that_wants_one_image_gets_one_and_nobody_waits() {
-        let queue = Queue::new(8, 8, LONG);
-        for _ in 0..3 {
-            queue.admit().unwrap();
-        }
-        let _replies = [push(&queue, 32, LONG), push(&queue, 32, LONG)];
-        let load = || Load { batch: 1, at_once: 1 };
-        assert_eq!(queue.next(load).unwrap().batch.len(), 1, "another call is still being prepared");
-    }
-
-    #[test]
-    fn no_more_batches_are_out_at_once_than_the_device_wants() {
-        let queue = Queue::new(8, 8, Duration::ZERO);
-        for _ in 0..4 {
-            queue.admit().unwrap();
-        }
-        let _replies = [32, 64, 96, 128].map(|edge| push(&queue, edge, LONG));
-        let at_once = AtomicUsize::new(1);
-        let next = || queue.next(|| Load { batch: 1, at_once: at_once.load(Ordering::SeqCst) }).unwrap().batch[0].frame.input.width;
-        assert_eq!(next(), 32);
-        std::thread::scope(|scope| {
-            let second = scope.spawn(next);
-            let third = scope.spawn(next);
-            // One of them goes on when the first batch is done, the other when the device changes.
-            queue.done();
-            while queue.depth() == 3 {
-                std::thread::yield_now();
-            }
-            assert_eq!((queue.depth(), second.is_finished() && third.is_finished()), (2, false));
-            at_once.store(2, Ordering::SeqCst);
-            queue.wake();
-            let mut edges = [second.join().unwrap(), third.join().unwrap()];
-            edges.sort_unstable();
-            assert_eq!(edges, [64, 96]);
-        });
-        queue.done();
-        assert_eq!(next(), 128);
-    }
-
-    #[test]
-    fn every_thread_learns_that_the_queue_has_ended() {
-        let queue = Queue::new(8, 8, LONG);
-        queue.admit().unwrap();
-        std::thread::scope(|scope| {
-            let threads = [(); 3].map(|()| scope.spawn(|| next(&queue).is_none()));
-            queue.close();
-            assert!(threads.iter().all(|thread| !thread.is_finished()), "a call is still on its way");
-            queue.give_back();
-            assert!(threads.map(|thread| thread.join().unwrap()).into_iter().all(|ended| ended));
-        });
-    }
-
-    #[test]
-    fn an_abandoned_queue_drops_what_waits_and_what_still_comes() {
-        let queue = Queue::new(8, 8, LONG);
-        queue.admit().unwrap();
-        queue.admit().unwrap();
-        let mut waiting = push(&queue, 32, LONG);
-        queue.abandon();
-        let mut late = push(&queue, 32, LONG);
-        assert!(waiting.try_recv().is_err() && late.try_recv().is_err());
-        assert_eq!((queue.depth(), queue.admit()), (0, Err(Refused::Closed)));
-    }
-
-    #[test]
-    fn a_closed_queue_ends_after_the_calls_it_has_admitted() {
-        let queue = Queue::new(8, 8, LONG);
-        queue.admit().unwrap();
-        queue.close();
-        assert_eq!(queue.admit(), Err(Refused::Closed));
-        std::thread::scope(|scope| {
-            let worker = scope.spawn(|| (next(&queue).unwrap().batch.len(), next(&queue).is_none()));
-            let _reply = push(&queue, 32, LONG);
-            assert_eq!(worker.join().unwrap(), (1, true));
-        });
-    }
-}
+mod tests;

@@ -9,40 +9,31 @@ use breakwater_core::{Deadline, Failure};
 use breakwater_resilience::CpuPermits;
 
 use crate::array::Outputs;
-use crate::batch::{Batch, Normalisation};
 use crate::device::Devices;
 use crate::engine::{DeviceKind, EngineError, Session};
-use crate::frame::Frame;
-use crate::graph::weights::Network;
 use crate::statistics::{Counters, add};
+use crate::worker::job::{Job, Program};
 use crate::worker::queue::Load;
 
-/// A network, the device it is on, and how it is fed.
+/// A model and the device it is on.
 pub(crate) struct Runner {
-    network: Network,
-    normalisation: Normalisation,
+    program: Program,
     devices: Arc<Devices>,
     cpu: Arc<CpuPermits>,
     counters: Arc<Counters>,
-    /// The network on the engine of a generation.
+    /// The model on the engine of a generation.
     session: Option<(u64, Box<dyn Session>)>,
 }
 
 impl Runner {
-    pub(crate) fn new(
-        network: Network,
-        normalisation: Normalisation,
-        devices: Arc<Devices>,
-        cpu: Arc<CpuPermits>,
-        counters: Arc<Counters>,
-    ) -> Self {
-        Self { network, normalisation, devices, cpu, counters, session: None }
+    pub(crate) fn new(program: Program, devices: Arc<Devices>, cpu: Arc<CpuPermits>, counters: Arc<Counters>) -> Self {
+        Self { program, devices, cpu, counters, session: None }
     }
 
     /// How much the device in use should be given.
     pub(crate) fn load(&self) -> Load {
         let (_, engine) = self.devices.current();
-        Load { batch: engine.preferred_batch(), at_once: engine.concurrency() }
+        Load { batch: self.program.preferred_batch(engine.as_ref()), at_once: engine.concurrency() }
     }
 
     /// Runs a batch, on the next device if this one fails. A panic counts as a failure of the device. On the processor it holds
@@ -50,7 +41,8 @@ impl Runner {
     ///
     /// # Errors
     /// When the batch is not one the network takes, the last device failed, or no permit came in time.
-    pub(crate) fn run(&mut self, frames: &[&Frame], deadline: Deadline) -> Result<Outputs, RunError> {
+    pub(crate) fn run(&mut self, jobs: &[&Job], deadline: Deadline) -> Result<Outputs, RunError> {
+        let images = jobs.iter().map(|job| job.count()).sum();
         loop {
             let (generation, engine) = self.devices.current();
             let _permit = match engine.kind() {
@@ -61,9 +53,9 @@ impl Runner {
             add(&self.counters.runs, 1);
             let start = Instant::now();
             let attempt = catch_unwind(AssertUnwindSafe(|| -> Result<_, EngineError> {
-                let mut session = session.map_or_else(|| engine.prepare(&self.network), Ok)?;
-                let batch = Batch::Frames { frames, normalisation: &self.normalisation };
-                let result = session.run(batch).and_then(|outputs| complete(outputs, frames.len()));
+                let mut session = session.map_or_else(|| self.program.prepare(engine.as_ref()), Ok)?;
+                let run = self.program.with_batch(jobs, |batch| session.run(batch));
+                let result = run.and_then(|outputs| complete(outputs, images));
                 Ok((session, result))
             }));
             add(&self.counters.busy_micros, u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX));

@@ -32,7 +32,7 @@ pub(crate) fn call(inference: &Arc<Inference>, image: &Arc<Image>, kind: Detecti
 }
 
 pub(crate) fn yunet(inference: &Inference) -> ModelStatistics {
-    inference.statistics().models.iter().find(|(name, _)| *name == "yunet").unwrap().1
+    inference.statistics().models.iter().find(|(name, _)| &**name == "yunet").unwrap().1
 }
 
 pub(crate) async fn until(what: &str, mut condition: impl FnMut() -> bool) {
@@ -200,7 +200,7 @@ async fn what_was_found_is_remembered_for_every_kind_of_the_model() {
     assert_eq!(inference.cached(&image, DetectionKind::Face), None);
     assert_eq!(engine.batches(), [1]);
     let statistics = inference.statistics();
-    let nanodet = statistics.models.iter().find(|(name, _)| *name == "nanodet").unwrap().1;
+    let nanodet = statistics.models.iter().find(|(name, _)| &**name == "nanodet").unwrap().1;
     assert_eq!((nanodet.cache_hits, nanodet.cache_misses, statistics.cache_entries), (2, 1, 1));
 }
 

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use breakwater_core::{Deadline, DetectionKind, Size};
-use breakwater_inference::{DeviceKind, DevicePreference, Embedding, Inference, InferenceConfig, ModelStatistics, efficientnet_lite0};
+use breakwater_core::{Deadline, DetectionKind, Failure, Size};
+use breakwater_inference::{
+    DeviceKind, DevicePreference, Embedding, Inference, InferenceConfig, ModelStatistics, Priority, efficientnet_lite0,
+};
 use breakwater_vision::{Detail, Format, Image, Limits, OutputOptions, render};
 use safetensors::SafeTensors;
 
@@ -17,7 +19,11 @@ fn soon() -> Deadline {
 }
 
 fn statistics(inference: &Inference) -> ModelStatistics {
-    inference.statistics().models.iter().find(|(name, _)| *name == "efficientnet-lite0").unwrap().1
+    inference.statistics().models.iter().find(|(name, _)| &**name == "efficientnet-lite0").unwrap().1
+}
+
+async fn embed_by(inference: &Inference, image: &Arc<Image>, deadline: Deadline) -> Result<Arc<Embedding>, Failure> {
+    inference.embed_image(None, image, Priority::Interactive, deadline).await
 }
 
 fn cosine(a: &[f32], b: &[f32]) -> f32 {
@@ -37,25 +43,25 @@ fn fake() -> FakeEngine {
 async fn calls_for_one_image_share_one_inference_and_the_features_are_remembered() {
     let (inference, engine) = start(fake(), config());
     let image = cut(1, 64);
-    assert_eq!(inference.cached_embedding(&image), None);
+    assert_eq!(inference.cached_embedding(None, &image), None);
     engine.close_gate();
     let calls: Vec<_> = (0..4)
         .map(|_| {
             let (inference, image) = (Arc::clone(&inference), Arc::clone(&image));
-            tokio::spawn(async move { inference.embed(&image, soon()).await })
+            tokio::spawn(async move { embed_by(&inference, &image, soon()).await })
         })
         .collect();
     until("the others join", || statistics(&inference).queue_depth == 0 && engine.running() == 1).await;
-    let hasty = inference.embed(&image, Deadline::after(Duration::from_millis(1))).await;
+    let hasty = embed_by(&inference, &image, Deadline::after(Duration::from_millis(1))).await;
     assert_eq!(hasty.unwrap_err().code, "call.deadline", "each caller keeps its own deadline");
     engine.open_gate();
     let mut found: Vec<Arc<Embedding>> = Vec::new();
     for call in calls {
         found.push(call.await.unwrap().unwrap());
     }
-    found.push(inference.embed(&image, soon()).await.unwrap());
+    found.push(embed_by(&inference, &image, soon()).await.unwrap());
     assert!(found.iter().all(|one| Arc::ptr_eq(one, &found[0])));
-    assert_eq!(inference.cached_embedding(&image).as_deref(), Some(&*found[0]));
+    assert_eq!(inference.cached_embedding(None, &image).as_deref(), Some(&*found[0]));
     assert_eq!(inference.cached(&image, DetectionKind::Face), None, "another model looks for faces");
     let counted = statistics(&inference);
     assert_eq!((engine.batches(), counted.cache_misses, counted.joined, counted.cache_hits), (vec![1], 1, 4, 1));
@@ -63,8 +69,9 @@ async fn calls_for_one_image_share_one_inference_and_the_features_are_remembered
     assert_eq!((found[0].model(), found[0].dimension()), ("efficientnet-lite0", 1280));
     // The fake's features are all one, so each has one share of the length.
     assert!(found[0].values().iter().all(|value| (value - 1280f32.sqrt().recip()).abs() < 1e-6));
-    let model = inference.models().into_iter().find(|model| model.dimension.is_some()).unwrap();
-    assert_eq!((model.name, model.dimension, model.kinds.len()), ("efficientnet-lite0", Some(1280), 0));
+    let models = inference.embedders();
+    assert_eq!((models.len(), &*models[0].id, models[0].dimension), (1, "efficientnet-lite0", 1280));
+    assert_eq!((models[0].images, models[0].texts, models[0].revision), (true, false, found[0].revision()));
 }
 
 #[tokio::test]
@@ -73,7 +80,7 @@ async fn images_of_every_shape_share_a_run() {
     engine.close_gate();
     let call = |image: Arc<Image>| {
         let inference = Arc::clone(&inference);
-        tokio::spawn(async move { inference.embed(&image, soon()).await })
+        tokio::spawn(async move { embed_by(&inference, &image, soon()).await })
     };
     let mut calls = vec![call(cut(200, 64))];
     until("the first run", || engine.running() == 1).await;
@@ -94,13 +101,13 @@ async fn failures_name_the_model_and_what_it_is() {
     engine.close_gate();
     let call = |number: u32| {
         let inference = Arc::clone(&inference);
-        tokio::spawn(async move { inference.embed(&cut(number, 64), soon()).await })
+        tokio::spawn(async move { embed_by(&inference, &cut(number, 64), soon()).await })
     };
     let running = call(1);
     until("the first run", || engine.running() == 1).await;
     let queued = call(2);
     until("the queue is full", || statistics(&inference).queue_depth == 1).await;
-    let failure = inference.embed(&cut(3, 64), soon()).await.unwrap_err();
+    let failure = embed_by(&inference, &cut(3, 64), soon()).await.unwrap_err();
     let origin = Some("embedder:efficientnet-lite0");
     assert_eq!((&*failure.code, failure.retryable, failure.origin.as_deref()), ("embedder.overloaded", true, origin));
     assert_eq!(statistics(&inference).rejected, 1);
@@ -109,19 +116,19 @@ async fn failures_name_the_model_and_what_it_is() {
     queued.await.unwrap().unwrap();
 
     inference.shutdown().await;
-    assert_eq!(inference.embed(&cut(4, 64), soon()).await.unwrap_err().code, "embedder.unavailable");
+    assert_eq!(embed_by(&inference, &cut(4, 64), soon()).await.unwrap_err().code, "embedder.unavailable");
 
     let (inference, _) = start(FakeEngine::broken(DeviceKind::Cpu, Poison::Error), config());
-    let failure = inference.embed(&cut(1, 64), soon()).await.unwrap_err();
+    let failure = embed_by(&inference, &cut(1, 64), soon()).await.unwrap_err();
     assert_eq!((&*failure.code, failure.origin.as_deref()), ("embedder.failed", origin));
-    assert_eq!(inference.cached_embedding(&cut(1, 64)), None, "failures are not remembered");
+    assert_eq!(inference.cached_embedding(None, &cut(1, 64)), None, "failures are not remembered");
 }
 
 #[tokio::test]
 async fn memory_of_features_is_bounded() {
     let (inference, _) = start(fake(), InferenceConfig { detection_cache_bytes: 16 << 10, ..config() });
     for number in 0..8 {
-        inference.embed(&cut(number, 32), soon()).await.unwrap();
+        embed_by(&inference, &cut(number, 32), soon()).await.unwrap();
     }
     let statistics = inference.statistics();
     // 1280 numbers of four bytes each.
@@ -141,14 +148,14 @@ async fn photographs_are_near_the_reference_and_near_themselves_made_smaller() {
     let mut embeddings: Vec<Arc<Embedding>> = Vec::new();
     for (name, golden) in REFERENCE.into_iter().zip(golden.chunks_exact(efficientnet_lite0::FEATURES)) {
         let image = shipped(name);
-        let embedding = inference.embed(&image, soon()).await.unwrap();
+        let embedding = embed_by(&inference, &image, soon()).await.unwrap();
         let length = cosine(golden, golden).sqrt();
         let near_reference = cosine(embedding.values(), golden) / length;
         let size = Size::new(image.size().width / 2, image.size().height / 2);
         let options = OutputOptions { format: Format::Jpeg, quality: Some(60), size: Some(size), keep_metadata: false };
         let smaller = render(&image, image.size().rect(), &options, &limits).unwrap().bytes;
         let smaller = Arc::new(Image::decode(smaller, Detail::Full, &limits).unwrap());
-        let near_itself = cosine(embedding.values(), inference.embed(&smaller, soon()).await.unwrap().values());
+        let near_itself = cosine(embedding.values(), embed_by(&inference, &smaller, soon()).await.unwrap().values());
         println!("{name}: {near_reference} to the reference, {near_itself} to itself at half the size");
         assert!(near_reference > 0.97, "{name}: {near_reference}");
         assert!(near_itself > 0.8, "{name}: {near_itself}");

@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn features_are_written_with_their_own_digits_and_fit_the_schema() {
         let schema = OperationSchema::compile(spec()).unwrap();
-        let reply = output(&Embedding::new("m", &[0.3, -0.4]).unwrap());
+        let reply = output(&Embedding::new("m", breakwater_core::Digest::of(b"m"), &[0.3, -0.4]).unwrap());
         schema.check_output(&reply.json).unwrap();
         assert_eq!(reply.json, json!({ "embedding": [0.6, -0.8], "dimension": 2, "model": "m", "normalized": true }));
         assert!(schema.check_output(&json!({ "embedding": [], "dimension": 0, "model": "m", "normalized": true })).is_err());
