@@ -44,6 +44,7 @@ class Handler(BaseHTTPRequestHandler):
     """One connection."""
 
     protocol_version = "HTTP/1.1"
+    server_name = "image-service"
     server: "Service"
 
     def setup(self) -> None:
@@ -65,7 +66,7 @@ class Handler(BaseHTTPRequestHandler):
                 status, media_type, answer, told = self.answer(body)
                 if self.command == "HEAD":
                     answer = b""
-                extra = {"x-served-by": "image-service", "server": "image-service", **told}
+                extra = {"x-served-by": self.server_name, "server": self.server_name, **told}
                 if correlation := self.headers.get("x-correlation-id"):
                     extra["x-correlation-id"] = correlation
                 if not misbehaviour.send(self.connection, treat, status, media_type, answer, extra):
@@ -196,8 +197,8 @@ class Service(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 512
 
-    def __init__(self, port: int, api_key: str | None):
-        super().__init__(("127.0.0.1", port), Handler)
+    def __init__(self, port: int, api_key: str | None, handler: type[Handler] = Handler):
+        super().__init__(("127.0.0.1", port), handler)
         self.behaviour = misbehaviour.Behaviour()
         self.api_key = api_key
         self.started = time.monotonic()
@@ -223,7 +224,11 @@ def main() -> None:
     arguments.add_argument("--port", type=int, default=0, help="0 for a free one")
     arguments.add_argument("--api-key", help="asked for as X-Api-Key or as bearer token; none when absent")
     options = arguments.parse_args()
-    service = Service(options.port, options.api_key)
+    run(Service(options.port, options.api_key))
+
+
+def run(service: Service) -> None:
+    """Says where it listens, and serves until it is told to end."""
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=service.shutdown).start())
     print(f"listening on http://127.0.0.1:{service.server_address[1]}", flush=True)
     service.serve_forever(poll_interval=0.1)

@@ -1,7 +1,8 @@
-//! From a list of strategies, an adapter or a fallback to the exports of a component.
+//! From a list of strategies, an adapter, a fallback or a ranker to the exports of a component.
 
 mod adapter;
 mod fallback;
+mod ranker;
 
 /// Makes this crate a crop plugin that offers these strategies.
 ///
@@ -60,12 +61,16 @@ macro_rules! export_crop_plugin {
 pub mod __private {
     pub use super::adapter::{describe_adapter, invoke};
     pub use super::fallback::{degrade, describe_fallback};
+    pub use super::ranker::{describe_ranker, rank};
     pub use crate::bindings::adapter::breakwater::plugin::replies::Reply as ReplyToHost;
     pub use crate::bindings::adapter::exports::breakwater::plugin::adapter::{Guest as AdapterGuest, Operation as OperationForHost};
     pub use crate::bindings::breakwater::plugin::blobs::Blob as HostBlob;
     pub use crate::bindings::breakwater::plugin::imaging::Image;
     pub use crate::bindings::exports::breakwater::plugin::crop_strategy::{Guest, Request, Strategy};
     pub use crate::bindings::fallback::exports::breakwater::plugin::fallback::{Guest as FallbackGuest, Level as LevelForHost};
+    pub use crate::bindings::ranker::exports::breakwater::plugin::ranker::{
+        Description as DescriptionForHost, Guest as RankerGuest, Request as RankRequest,
+    };
     use crate::call::CallContext;
     use crate::detection::Detection;
     use crate::failure::Failure;

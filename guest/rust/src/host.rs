@@ -1,9 +1,11 @@
-//! What the host offers to adapters and fallbacks.
+//! What the host offers to adapters, fallbacks and rankers.
 
 use std::time::Duration;
 
+use crate::bindings::adapter::breakwater::plugin::embedder;
 use crate::bindings::breakwater::plugin::imaging;
 use crate::blob::Blob;
+use crate::embedding::{EmbedderDescription, Embedding};
 use crate::failure::Failure;
 use crate::image::ImageView;
 use crate::log::Level;
@@ -11,7 +13,7 @@ use crate::request::Request;
 use crate::response::Response;
 use crate::{bindings, call, config, flags, log};
 
-/// What every adapter and fallback may ask of the host: the real one inside a plugin, a [`FakeHost`](crate::testing::FakeHost) in tests.
+/// What every adapter, fallback and ranker may ask of the host: the real one inside a plugin, a [`FakeHost`](crate::testing::FakeHost) in tests.
 ///
 /// A component needs a capability only for the methods it uses.
 pub trait Host {
@@ -40,6 +42,25 @@ pub trait Host {
     /// Those of an upload: `image.unsupported`, `image.corrupt`, `image.too-many-bytes`, `image.too-many-pixels`,
     /// `image.edge-too-long`, `image.decode-timeout`.
     fn open(&self, picture: &Blob) -> Result<Self::Image, Failure>;
+
+    /// What is known of one of the host's models. Needs the capability `embedder` and the model in the manifest's `models`, as the other
+    /// two do.
+    ///
+    /// # Errors
+    /// `embedder.not-granted`, `embedder.unknown-model`.
+    fn embedder(&self, model: &str) -> Result<EmbedderDescription, Failure>;
+
+    /// The vector of an image, by one of the host's models.
+    ///
+    /// # Errors
+    /// As [`Self::embedder`]; `embedder.overloaded`, `embedder.unavailable`, `embedder.failed`, `call.deadline`.
+    fn embed_image(&self, model: &str, image: &Self::Image) -> Result<Embedding, Failure>;
+
+    /// The vector of a text of at most 64 KiB, by one of the host's models.
+    ///
+    /// # Errors
+    /// As [`Self::embed_image`]; `embedder.no-text`, `embedder.text-too-long`.
+    fn embed_text(&self, model: &str, text: &str) -> Result<Embedding, Failure>;
 }
 
 /// What an adapter may ask of the host besides: calls to named upstreams, through the host's pool, balancing, breaker, retries and budget.
@@ -122,6 +143,18 @@ impl Host for LinkedHost {
     fn open(&self, picture: &Blob) -> Result<Self::Image, Failure> {
         let blob = picture.host().ok_or_else(|| Failure::internal("blob.not-hosted", "only blobs of the host can be opened as images"))?;
         imaging::open(blob)
+    }
+
+    fn embedder(&self, model: &str) -> Result<EmbedderDescription, Failure> {
+        embedder::describe(model)
+    }
+
+    fn embed_image(&self, model: &str, image: &Self::Image) -> Result<Embedding, Failure> {
+        embedder::embed_image(model, image)
+    }
+
+    fn embed_text(&self, model: &str, text: &str) -> Result<Embedding, Failure> {
+        embedder::embed_text(model, text)
     }
 }
 

@@ -8,6 +8,7 @@
 //! | chooses where to cut a picture | [`CropStrategy`], once for each way | [`export_crop_plugin!`] |
 //! | stands in front of a remote service | [`Adapter`] | [`export_adapter_plugin!`] |
 //! | answers when everything before it failed | [`Fallback`] | [`export_fallback_plugin!`] |
+//! | orders what a search found | [`Ranker`] | [`export_ranker_plugin!`] |
 //!
 //! A crop plugin; the pages of the other traits have examples of theirs:
 //!
@@ -50,7 +51,7 @@
 //! ```
 //!
 //! What a strategy needs to know about the picture it asks [`ImageView`] for: sizes, small pictures, maps and detections. The
-//! pixels themselves stay in the host. What an adapter or a fallback needs it asks [`Host`] and [`Upstreams`] for. Each call gets a fresh instance of the plugin, so nothing is remembered between calls.
+//! pixels themselves stay in the host. What the others need they ask [`Host`] and [`Upstreams`] for. Each call gets a fresh instance of the plugin, so nothing is remembered between calls.
 
 // The macros of this crate name it as its users do.
 extern crate self as breakwater_guest;
@@ -71,6 +72,7 @@ mod adapter;
 mod blob;
 mod call;
 mod detection;
+mod embedding;
 mod export;
 mod failure;
 mod fallback;
@@ -79,6 +81,7 @@ mod host;
 mod image;
 mod invocation;
 mod plan;
+mod ranker;
 mod request;
 mod response;
 mod strategy;
@@ -88,6 +91,7 @@ pub use adapter::{Adapter, Effect, Operation};
 pub use blob::{Blob, MAX_READ};
 pub use call::{CallContext, remaining};
 pub use detection::{Detection, Kind};
+pub use embedding::{EmbedderDescription, Embedding};
 pub use failure::{EffectState, Failure, FailureKind};
 pub use fallback::{Fallback, Level};
 pub use geometry::{AspectRatio, Bounds, Point, Rect, Size};
@@ -95,6 +99,7 @@ pub use host::{Host, LinkedHost, Upstream, Upstreams};
 pub use image::{HeatMap, ImageView, Thumbnail};
 pub use invocation::{Invocation, Reply};
 pub use plan::{CropPlan, Reasons, Term};
+pub use ranker::{Candidate, MAX_CANDIDATES, Ranked, Ranker, Ranking};
 pub use request::{Body, Form, Method, Part, PartContent, Request};
 pub use response::{MAX_JSON, Response};
 pub use strategy::{CropStrategy, Wanted};

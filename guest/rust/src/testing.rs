@@ -3,7 +3,7 @@
 mod contract;
 mod host;
 
-pub use contract::{check_levels, check_operations};
+pub use contract::{candidate, check_levels, check_operations, check_ranking};
 pub use host::{FakeHost, Sent};
 
 use std::cell::RefCell;
@@ -31,6 +31,7 @@ pub struct FakeImage {
     size: Size,
     saliency: Box<dyn Fn(f64, f64) -> f32>,
     luminance: Box<dyn Fn(f64, f64) -> f32>,
+    colours: Option<Box<dyn Fn(f64, f64) -> [u8; 3]>>,
     detections: Result<Vec<Detection>, Failure>,
     calls: RefCell<Vec<&'static str>>,
 }
@@ -43,6 +44,7 @@ impl FakeImage {
             size,
             saliency: Box::new(|_, _| 0.0),
             luminance: Box::new(|_, _| 0.5),
+            colours: None,
             detections: Ok(Vec::new()),
             calls: RefCell::default(),
         }
@@ -58,6 +60,12 @@ impl FakeImage {
     #[must_use]
     pub fn with_luminance(self, luminance: impl Fn(f64, f64) -> f32 + 'static) -> Self {
         Self { luminance: Box::new(luminance), ..self }
+    }
+
+    /// Red, green and blue of thumbnails as a function of the place, both coordinates in 0..=1; grey by luminance unless set.
+    #[must_use]
+    pub fn with_colours(self, colours: impl Fn(f64, f64) -> [u8; 3] + 'static) -> Self {
+        Self { colours: Some(Box::new(colours)), ..self }
     }
 
     /// What the detectors find, of all kinds together.
@@ -80,10 +88,7 @@ impl FakeImage {
 
     fn map(&self, edge: u32, most: u32, value: &dyn Fn(f64, f64) -> f32) -> Result<HeatMap, Failure> {
         let size = self.scaled(edge, most)?;
-        let (width, height) = (f64::from(size.width), f64::from(size.height));
-        let middle = |index: u32, length: f64| (f64::from(index) + 0.5) / length;
-        let cells = (0..size.height).flat_map(|y| (0..size.width).map(move |x| (x, y)));
-        Ok(HeatMap { size, values: cells.map(|(x, y)| value(middle(x, width), middle(y, height))).collect() })
+        Ok(HeatMap { size, values: middles(size).map(|(x, y)| value(x, y)).collect() })
     }
 
     /// The image's size with its longer edge at most `edge`, as the host does it.
@@ -100,6 +105,13 @@ impl FakeImage {
     }
 }
 
+/// The middles of the cells of a map, row by row, in 0..=1.
+fn middles(size: Size) -> impl Iterator<Item = (f64, f64)> {
+    let (width, height) = (f64::from(size.width), f64::from(size.height));
+    let middle = |index: u32, length: f64| (f64::from(index) + 0.5) / length;
+    (0..size.height).flat_map(move |y| (0..size.width).map(move |x| (middle(x, width), middle(y, height))))
+}
+
 impl ImageView for FakeImage {
     fn size(&self) -> Size {
         self.size
@@ -107,6 +119,10 @@ impl ImageView for FakeImage {
 
     fn thumbnail(&self, edge: u32) -> Result<Thumbnail, Failure> {
         self.calls.borrow_mut().push("thumbnail");
+        if let Some(colours) = &self.colours {
+            let size = self.scaled(edge, 512)?;
+            return Ok(Thumbnail { size, rgb: middles(size).flat_map(|(x, y)| colours(x, y)).collect() });
+        }
         let map = self.map(edge, 512, &self.luminance)?;
         Ok(Thumbnail { size: map.size, rgb: map.values.iter().flat_map(|value| [(value * 255.0) as u8; 3]).collect() })
     }

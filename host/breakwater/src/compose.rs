@@ -84,6 +84,8 @@ impl Host {
             cpu: Arc::clone(&cpu) as _,
             outbound: Arc::new(outside::ThroughUpstreams(Arc::clone(&upstreams))),
             flags: Arc::new(outside::ReadFlags(Arc::clone(&flags))),
+            embed: Arc::new(breakwater_plugins::NoModels),
+            infer: Arc::new(breakwater_plugins::NoModels),
         };
         let catalogue = Catalogue::open(runtime, records.catalogue, ports).await.context("cannot start the plugin runtime")?;
         let media = match keep {

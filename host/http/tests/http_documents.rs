@@ -83,7 +83,7 @@ fn codes_in_table(text: &str) -> BTreeSet<String> {
 
 /// String literals that look like codes of the areas there are, outside of tests.
 fn codes_in_source(folder: &Path) -> BTreeSet<String> {
-    const AREAS: [&str; 27] = [
+    const AREAS: [&str; 28] = [
         "blob",
         "breaker",
         "bulkhead",
@@ -105,6 +105,7 @@ fn codes_in_source(folder: &Path) -> BTreeSet<String> {
         "media",
         "operation",
         "plugin",
+        "ranker",
         "registry",
         "request",
         "retry",

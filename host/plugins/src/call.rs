@@ -2,6 +2,7 @@
 
 mod operation;
 mod plan;
+mod ranking;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,6 +18,8 @@ use crate::bindings::crop::exports::breakwater::plugin::crop_strategy;
 use crate::bindings::exports::breakwater::plugin::adapter;
 use crate::bindings::fallback::FallbackPluginPre;
 use crate::bindings::fallback::exports::breakwater::plugin::fallback;
+use crate::bindings::ranker::RankerPluginPre;
+use crate::bindings::ranker::exports::breakwater::plugin::ranker;
 use crate::convert::failure_from_guest;
 use crate::engine::PluginEngine;
 use crate::state::{CallState, PluginScope, Ways};
@@ -40,6 +43,7 @@ pub(crate) enum Exports {
     Crop(CropPluginPre<CallState>),
     Adapter(AdapterWasiPluginPre<CallState>),
     Fallback(FallbackPluginPre<CallState>),
+    Ranker(RankerPluginPre<CallState>),
 }
 
 /// What a component says it offers.
@@ -47,6 +51,7 @@ pub(crate) enum Described {
     Strategies(Vec<crop_strategy::Strategy>),
     Operations(Vec<adapter::Operation>),
     Levels(Vec<fallback::Level>),
+    Ranker(ranker::Description),
 }
 
 /// A call that is over.
@@ -92,6 +97,10 @@ impl Guest {
                     Exports::Fallback(pre) => {
                         let plugin = pre.instantiate_async(&mut *store).await?;
                         Described::Levels(plugin.breakwater_plugin_fallback().call_describe(store).await?)
+                    }
+                    Exports::Ranker(pre) => {
+                        let plugin = pre.instantiate_async(&mut *store).await?;
+                        Described::Ranker(plugin.breakwater_plugin_ranker().call_describe(store).await?)
                     }
                 })
             })

@@ -6,9 +6,11 @@
 pub(crate) mod blobs;
 pub(crate) mod call;
 pub(crate) mod config;
+pub(crate) mod embedder;
 pub(crate) mod feature_flags;
 pub(crate) mod http;
 pub(crate) mod imaging;
 pub(crate) mod logging;
+pub(crate) mod nn;
 pub(crate) mod upstream;
 pub(crate) mod wasi;

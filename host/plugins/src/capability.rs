@@ -16,6 +16,8 @@ pub enum Capability {
     Blobs,
     /// The plugin's settings: `wasi:config/store`.
     Config,
+    /// Vectors by the models that the manifest names: `breakwater:plugin/embedder`.
+    Embedder,
     /// Feature flags that the manifest names: `breakwater:plugin/feature-flags`.
     FeatureFlags,
     /// Requests to hosts that the manifest names, with any HTTP library: `wasi:http`. Not granted by default.
@@ -24,18 +26,21 @@ pub enum Capability {
     Imaging,
     /// Log lines: `wasi:logging/logging`. Always granted; naming it changes nothing.
     Logging,
+    /// Tensors through the models that the manifest names: `wasi:nn`.
+    Nn,
     /// Requests to upstreams that the manifest names: `breakwater:plugin/upstream`.
     Upstream,
 }
 
 /// Text that names no capability.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("capabilities are blobs, config, feature-flags, http, imaging, logging and upstream; got {0:?}")]
+#[error("capabilities are blobs, config, embedder, feature-flags, http, imaging, logging, nn and upstream; got {0:?}")]
 pub struct UnknownCapability(String);
 
 impl Capability {
     /// Every capability.
-    pub const ALL: [Self; 7] = [Self::Blobs, Self::Config, Self::FeatureFlags, Self::Http, Self::Imaging, Self::Logging, Self::Upstream];
+    pub const ALL: [Self; 9] =
+        [Self::Blobs, Self::Config, Self::Embedder, Self::FeatureFlags, Self::Http, Self::Imaging, Self::Logging, Self::Nn, Self::Upstream];
 
     /// As manifests write it.
     #[must_use]
@@ -43,10 +48,12 @@ impl Capability {
         match self {
             Self::Blobs => "blobs",
             Self::Config => "config",
+            Self::Embedder => "embedder",
             Self::FeatureFlags => "feature-flags",
             Self::Http => "http",
             Self::Imaging => "imaging",
             Self::Logging => "logging",
+            Self::Nn => "nn",
             Self::Upstream => "upstream",
         }
     }
@@ -55,12 +62,14 @@ impl Capability {
     pub(crate) fn of_interface(interface: &str) -> Option<Self> {
         match interface.split('@').next()? {
             "breakwater:plugin/blobs" => Some(Self::Blobs),
+            "breakwater:plugin/embedder" => Some(Self::Embedder),
             "breakwater:plugin/feature-flags" => Some(Self::FeatureFlags),
             "breakwater:plugin/imaging" => Some(Self::Imaging),
             "breakwater:plugin/upstream" => Some(Self::Upstream),
             "wasi:config/store" => Some(Self::Config),
             "wasi:http/types" | "wasi:http/outgoing-handler" => Some(Self::Http),
             "wasi:logging/logging" => Some(Self::Logging),
+            "wasi:nn/tensor" | "wasi:nn/graph" | "wasi:nn/inference" | "wasi:nn/errors" => Some(Self::Nn),
             _ => None,
         }
     }

@@ -302,7 +302,7 @@ impl RuntimeConfig {
     #[must_use]
     pub fn limits_of(&self, world: World) -> GuestLimits {
         match world {
-            World::Crop | World::Fallback => self.limits,
+            World::Crop | World::Fallback | World::Ranker => self.limits,
             World::Adapter => GuestLimits { timeout: self.adapters.timeout, ..self.limits },
             World::AdapterWasi => GuestLimits {
                 memory_bytes: self.wasi.memory_bytes,

@@ -213,16 +213,22 @@ mod tests {
         let names = |world: &World| -> (Vec<String>, Vec<String>) {
             (world.imports().map(|(name, _)| name).collect(), world.exports().map(|(name, _)| name).collect())
         };
-        for (kind, export) in
-            [(Kind::Crop, "crop-strategy"), (Kind::Adapter, "adapter"), (Kind::AdapterWasi, "adapter"), (Kind::Fallback, "fallback")]
-        {
+        for (kind, export) in [
+            (Kind::Crop, "crop-strategy"),
+            (Kind::Adapter, "adapter"),
+            (Kind::AdapterWasi, "adapter"),
+            (Kind::Fallback, "fallback"),
+            (Kind::Ranker, "ranker"),
+        ] {
             let (imports, exports) = names(contract(kind).unwrap());
             assert_eq!(exports, [format!("breakwater:plugin/{export}@0.1.0")]);
             assert!(imports.contains(&"wasi:config/store@0.2.0-rc.1".to_owned()), "{imports:?}");
             assert!(imports.contains(&"breakwater:plugin/imaging@0.1.0".to_owned()), "{imports:?}");
             let has = |part: &str| imports.iter().any(|name| name.contains(part));
             assert_eq!(has("plugin/upstream"), matches!(kind, Kind::Adapter | Kind::AdapterWasi), "{kind}");
-            assert_eq!(has("feature-flags"), kind != Kind::Crop, "{kind}");
+            for beyond_crops in ["feature-flags", "plugin/embedder", "wasi:nn/graph", "wasi:nn/inference"] {
+                assert_eq!(has(beyond_crops), kind != Kind::Crop, "{kind} {beyond_crops}");
+            }
             assert_eq!(has("wasi:http/outgoing-handler"), kind == Kind::AdapterWasi, "{kind}");
         }
         let crop = contract(Kind::Crop).unwrap();

@@ -71,7 +71,7 @@ impl Engines {
     /// The engine that runs plugins of this world.
     pub(crate) fn of(&self, world: World) -> &Arc<PluginEngine> {
         match world {
-            World::Crop | World::Adapter | World::Fallback => &self.small,
+            World::Crop | World::Adapter | World::Fallback | World::Ranker => &self.small,
             World::AdapterWasi => &self.large,
         }
     }

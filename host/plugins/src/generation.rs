@@ -1,6 +1,7 @@
 //! A generation: one plugin's code, configuration and grants, frozen, loaded and ready to serve.
 
 mod operation;
+mod ranking;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use crate::config::CallObserver;
 use crate::error::PluginError;
 use crate::level::{FallbackLevel, levels};
 use crate::plugin_id::PluginId;
+use crate::ranking::RankerOffer;
 use crate::records::GenerationRecord;
 use crate::schema::OperationSchema;
 use crate::strategy::{Offer, offers};
@@ -39,6 +41,7 @@ pub(crate) enum Offers {
     Strategies(Vec<Offer>),
     Operations(Vec<Arc<OperationSchema>>),
     Levels,
+    Ranker(RankerOffer),
 }
 
 impl Offers {
@@ -59,6 +62,11 @@ impl Offers {
                 record.levels = levels(described)?;
                 Self::Levels
             }
+            Described::Ranker(described) => {
+                let offer = RankerOffer::described(described)?;
+                record.ranker = Some(offer.info.clone());
+                Self::Ranker(offer)
+            }
         })
     }
 
@@ -71,6 +79,10 @@ impl Offers {
                 Self::Operations(record.operations.iter().map(compiled).collect::<Result<_, _>>()?)
             }
             World::Fallback => Self::Levels,
+            World::Ranker => {
+                let missing = || PluginError::DescribeInvalid("the record of the ranker lacks its description".to_owned());
+                Self::Ranker(RankerOffer::of(record.ranker.clone().ok_or_else(missing)?)?)
+            }
         })
     }
 }

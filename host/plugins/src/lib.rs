@@ -31,6 +31,7 @@ pub mod package;
 mod plugin_id;
 mod ports;
 mod probe;
+mod ranking;
 mod reach;
 pub mod records;
 mod schema;
@@ -56,9 +57,13 @@ pub use generation::Generation;
 pub use inspect::{Inspection, inspect};
 pub use level::FallbackLevel;
 pub use manifest::Manifest;
-pub use package::{CallFixture, Exchange, Expectation, Fixture, PlanFixture, PluginPackage, Target};
+pub use package::{CallFixture, Exchange, Expectation, Fixture, FixtureCandidate, PlanFixture, PluginPackage, RankFixture, Target};
 pub use plugin_id::{InvalidPluginId, PluginId};
-pub use ports::{BoxFuture, CpuPool, Detect, FlagReader, Outbound, Ports};
+pub use ports::{
+    BoxFuture, CpuPool, Detect, ElementType, Embed, FlagReader, Infer, ModelDescription, ModelTensor, ModelVector, NoModels, Outbound,
+    Ports,
+};
+pub use ranking::{MAX_CANDIDATES, RankCandidate, RankRequest, Ranked, RankerInfo};
 pub use reach::{Names, Reach, ReachGrant, ReachGrants};
 pub use records::{CatalogueRecords, CatalogueState, GenerationRecord, MemoryRecords, RecordsError};
 pub use schema::OperationSchema;

@@ -41,6 +41,15 @@ pub(crate) fn linker(engine: &Engine, world: World, granted: &BTreeSet<Capabilit
     if granted.contains(&Capability::FeatureFlags) && world != World::Crop {
         breakwater::plugin::feature_flags::add_to_linker::<CallState, HasSelf<CallState>>(&mut linker, |state| state)?;
     }
+    if granted.contains(&Capability::Embedder) && world != World::Crop {
+        breakwater::plugin::embedder::add_to_linker::<CallState, HasSelf<CallState>>(&mut linker, |state| state)?;
+    }
+    if granted.contains(&Capability::Nn) && world != World::Crop {
+        wasi::nn::tensor::add_to_linker::<CallState, HasSelf<CallState>>(&mut linker, |state| state)?;
+        wasi::nn::graph::add_to_linker::<CallState, HasSelf<CallState>>(&mut linker, |state| state)?;
+        wasi::nn::inference::add_to_linker::<CallState, HasSelf<CallState>>(&mut linker, |state| state)?;
+        wasi::nn::errors::add_to_linker::<CallState, HasSelf<CallState>>(&mut linker, |state| state)?;
+    }
     if world == World::AdapterWasi {
         // Files, addresses and the environment are linked and empty: see `capabilities::wasi`.
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;

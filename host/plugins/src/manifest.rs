@@ -16,7 +16,7 @@ use crate::world::World;
 
 mod fixture;
 
-pub use fixture::{AttachmentEntry, CallFixtureEntry, ExchangeEntry, ExpectEntry, FixtureEntries, PlanFixtureEntry};
+pub use fixture::{AttachmentEntry, CallFixtureEntry, ExchangeEntry, ExpectEntry, FixtureEntries, PlanFixtureEntry, RankFixtureEntry};
 
 /// The longest manifest, in bytes.
 pub(crate) const MAX_MANIFEST: usize = 64 << 10;
@@ -39,7 +39,7 @@ pub struct Manifest {
     pub component: String,
     /// What it asks for.
     pub capabilities: BTreeSet<Capability>,
-    /// Which upstreams, hosts and flags it wants to name.
+    /// Which upstreams, hosts, flags and models it wants to name.
     pub reach: Reach,
     /// What it wants tightened.
     pub limits: LimitRequest,
@@ -113,6 +113,8 @@ struct File<F> {
     #[serde(default)]
     flags: BTreeSet<String>,
     #[serde(default)]
+    models: BTreeSet<String>,
+    #[serde(default)]
     limits: LimitRequest,
     #[serde(default)]
     config: BTreeMap<String, String>,
@@ -141,7 +143,8 @@ impl Manifest {
         }
         match read::<WorldOnly>(text)?.world {
             World::Crop => Self::checked(read(text)?, World::Crop, FixtureEntries::Plans),
-            world => Self::checked(read(text)?, world, FixtureEntries::Calls),
+            World::Ranker => Self::checked(read(text)?, World::Ranker, FixtureEntries::Rankings),
+            world @ (World::Adapter | World::AdapterWasi | World::Fallback) => Self::checked(read(text)?, world, FixtureEntries::Calls),
         }
     }
 
@@ -157,7 +160,7 @@ impl Manifest {
         if let Err(what) = fixtures.check(world) {
             return wrong(format!("fixtures: {what}"));
         }
-        let reach = Reach { upstreams: file.upstreams, hosts: file.hosts, flags: file.flags };
+        let reach = Reach { upstreams: file.upstreams, hosts: file.hosts, flags: file.flags, models: file.models };
         if let Err(what) = reach.check() {
             return wrong(what);
         }

@@ -11,8 +11,10 @@ use crate::error::PluginError;
 use crate::manifest::{MAX_MANIFEST, Manifest};
 
 mod fixture;
+mod ranking;
 
 pub use fixture::{CallFixture, Exchange, Expectation, Fixture, PlanFixture, Target};
+pub use ranking::{FixtureCandidate, RankFixture};
 
 /// The largest component that is read, in bytes. What is compiled is bounded by the runtime's own limit.
 const MAX_COMPONENT: usize = 64 << 20;

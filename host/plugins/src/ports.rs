@@ -1,11 +1,15 @@
 //! What the runtime needs from the rest of the host. The composition root connects these.
 
+mod models;
+
 use std::sync::Arc;
 
 pub use breakwater_core::BoxFuture;
 use breakwater_core::{CallContext, Deadline, Detection, DetectionKind, Failure, FailureKind, OutboundRequest, OutboundResponse};
 use breakwater_resilience::CpuPermits;
 use breakwater_vision::Image;
+
+pub use models::{ElementType, Embed, Infer, ModelDescription, ModelTensor, ModelVector, NoModels};
 
 /// Finds things in images; implemented over the inference engine.
 pub trait Detect: Send + Sync + 'static {
@@ -72,13 +76,17 @@ pub struct Ports {
     pub outbound: Arc<dyn Outbound>,
     /// The feature flags.
     pub flags: Arc<dyn FlagReader>,
+    /// The models that give vectors.
+    pub embed: Arc<dyn Embed>,
+    /// The models that take tensors.
+    pub infer: Arc<dyn Infer>,
 }
 
 impl Ports {
-    /// Without upstreams and flags: every upstream is unknown, every flag is off.
+    /// Without upstreams, flags and models: every upstream and model is unknown, every flag is off.
     #[must_use]
     pub fn offline(detect: Arc<dyn Detect>, cpu: Arc<dyn CpuPool>) -> Self {
-        Self { detect, cpu, outbound: Arc::new(Nowhere), flags: Arc::new(AllOff) }
+        Self { detect, cpu, outbound: Arc::new(Nowhere), flags: Arc::new(AllOff), embed: Arc::new(NoModels), infer: Arc::new(NoModels) }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Which upstreams, hosts and feature flags a plugin may name.
+//! Which upstreams, hosts, feature flags and models a plugin may name.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use crate::plugin_id::PluginId;
 
 /// The most names of one kind.
 const MAX_NAMES: usize = 64;
-/// The longest name of an upstream or flag, and the longest host, in bytes.
+/// The longest name of an upstream, flag or model, and the longest host, in bytes.
 const MAX_NAME: usize = 64;
 const MAX_HOST: usize = 255;
 
@@ -25,6 +25,9 @@ pub struct Reach {
     /// Feature flags by name.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub flags: BTreeSet<String>,
+    /// Models of the host by name, for vectors and for tensors.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub models: BTreeSet<String>,
 }
 
 /// Names that an operator grants.
@@ -48,6 +51,8 @@ pub struct ReachGrant {
     pub hosts: Names,
     /// Feature flags.
     pub flags: Names,
+    /// Models.
+    pub models: Names,
 }
 
 /// What the operator grants to plugins named one by one; everybody else has the default.
@@ -68,6 +73,7 @@ impl ReachGrants {
             upstreams: grant.upstreams.of(&asked.upstreams, |granted, asked| granted == asked),
             hosts: grant.hosts.of(&asked.hosts, covers),
             flags: grant.flags.of(&asked.flags, |granted, asked| granted == asked),
+            models: grant.models.of(&asked.models, |granted, asked| granted == asked),
         }
     }
 }
@@ -86,14 +92,17 @@ impl Reach {
     /// Whether nothing is named.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.upstreams.is_empty() && self.hosts.is_empty() && self.flags.is_empty()
+        self.upstreams.is_empty() && self.hosts.is_empty() && self.flags.is_empty() && self.models.is_empty()
     }
 
     /// Says what is wrong with a manifest's names.
     pub(crate) fn check(&self) -> Result<(), String> {
-        for (key, names, fits) in
-            [("upstreams", &self.upstreams, is_name as fn(&str) -> bool), ("hosts", &self.hosts, is_host), ("flags", &self.flags, is_name)]
-        {
+        for (key, names, fits) in [
+            ("upstreams", &self.upstreams, is_name as fn(&str) -> bool),
+            ("hosts", &self.hosts, is_host),
+            ("flags", &self.flags, is_name),
+            ("models", &self.models, is_name),
+        ] {
             if names.len() > MAX_NAMES {
                 return Err(format!("{key}: at most {MAX_NAMES} names"));
             }
@@ -124,7 +133,7 @@ fn split(pattern: &str) -> (&str, Option<&str>) {
     pattern.split_once(':').map_or((pattern, None), |(host, port)| (host, Some(port)))
 }
 
-/// Kebab case with dots and underscores, as upstreams and flags are named in the configuration.
+/// Kebab case with dots and underscores, as upstreams, flags and models are named in the configuration.
 fn is_name(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_' | b'.');
     (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(plain) && !name.starts_with(['-', '.', '_'])
@@ -168,15 +177,22 @@ mod tests {
     #[test]
     fn a_plugin_reaches_what_it_names_and_the_operator_grants() {
         let id: PluginId = "adapter".parse().unwrap();
-        let asked = Reach { upstreams: names(&["images", "talent"]), hosts: names(&["api.example.com"]), flags: names(&["new-crop"]) };
+        let asked = Reach {
+            upstreams: names(&["images", "talent"]),
+            hosts: names(&["api.example.com"]),
+            flags: names(&["new-crop"]),
+            models: names(&["clip", "lite0"]),
+        };
         assert_eq!(ReachGrants::default().effective(&id, &asked), asked);
         let grant = ReachGrant {
             upstreams: Names::Only(names(&["talent", "other"])),
             hosts: Names::Only(names(&["*.example.org"])),
             flags: Names::Asked,
+            models: Names::Only(names(&["lite0", "other"])),
         };
         let grants = ReachGrants { plugins: [(id.clone(), grant)].into(), ..ReachGrants::default() };
-        let effective = Reach { upstreams: names(&["talent"]), hosts: BTreeSet::new(), flags: names(&["new-crop"]) };
+        let effective =
+            Reach { upstreams: names(&["talent"]), hosts: BTreeSet::new(), flags: names(&["new-crop"]), models: names(&["lite0"]) };
         assert_eq!(grants.effective(&id, &asked), effective);
         assert_eq!(grants.effective(&"other".parse().unwrap(), &asked), asked);
         let except = ReachGrant { upstreams: Names::Except(names(&["talent", "other"])), ..ReachGrant::default() };
@@ -220,7 +236,9 @@ mod tests {
         for wrong in ["", "*", "*.", "a..b", "http://a", "a:0", "a:70000", "A.b", "-a.b", "a/b"] {
             assert!(reach(&[], &[wrong]).check().is_err(), "{wrong}");
         }
-        let many: Vec<_> = (0..65).map(|number| format!("u{number}")).collect();
-        assert!(Reach { flags: many.into_iter().collect(), ..Reach::default() }.check().is_err());
+        let many: BTreeSet<_> = (0..65).map(|number| format!("u{number}")).collect();
+        assert!(Reach { flags: many.clone(), ..Reach::default() }.check().is_err());
+        assert!(Reach { models: many, ..Reach::default() }.check().is_err());
+        assert!(Reach { models: names(&["/etc"]), ..Reach::default() }.check().is_err());
     }
 }

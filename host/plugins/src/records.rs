@@ -13,6 +13,7 @@ use crate::level::FallbackLevel;
 use crate::manifest::LimitRequest;
 use crate::plugin_id::PluginId;
 use crate::ports::BoxFuture;
+use crate::ranking::RankerInfo;
 use crate::reach::Reach;
 use crate::world::World;
 
@@ -49,6 +50,9 @@ pub struct GenerationRecord {
     /// The levels it described, best first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub levels: Vec<FallbackLevel>,
+    /// The ranker it described.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ranker: Option<RankerInfo>,
     /// When it was deployed, in milliseconds since 1970.
     pub deployed_at_ms: u64,
 }

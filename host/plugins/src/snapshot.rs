@@ -19,6 +19,8 @@ pub struct Snapshot {
     strategies: BTreeMap<String, Offered>,
     operations: BTreeMap<String, Provided>,
     fallbacks: BTreeMap<String, Vec<(FallbackLevel, Arc<Generation>)>>,
+    /// In the operator's order.
+    rankers: Vec<Arc<Generation>>,
 }
 
 /// An operation and who does it, in the operator's order.
@@ -73,7 +75,8 @@ impl Snapshot {
         ordered.sort_by_key(|generation| rank(generation.id()).unwrap_or(usize::MAX));
         let operations = operations(&ordered, newcomer)?;
         let fallbacks = fallbacks(&ordered);
-        Ok(Self { revision, generations, strategies, operations, fallbacks })
+        let rankers = ordered.iter().filter(|generation| generation.ranker().is_some()).map(|generation| Arc::clone(generation)).collect();
+        Ok(Self { revision, generations, strategies, operations, fallbacks, rankers })
     }
 
     /// Grows with every change of the catalogue.
@@ -115,6 +118,22 @@ impl Snapshot {
     pub fn fallbacks(&self, operation: &str) -> Vec<(&FallbackLevel, &Arc<Generation>)> {
         let levels = self.fallbacks.get(operation).map(Vec::as_slice).unwrap_or_default();
         levels.iter().map(|(level, generation)| (level, generation)).collect()
+    }
+
+    /// The rankers: those in the operator's order first, then the others by id. A ranker's name is its plugin's id.
+    #[must_use]
+    pub fn rankers(&self) -> &[Arc<Generation>] {
+        &self.rankers
+    }
+
+    /// The ranker of this name; without one, the first of [`Self::rankers`].
+    #[must_use]
+    pub fn ranker(&self, name: Option<&str>) -> Option<&Arc<Generation>> {
+        let mut rankers = self.rankers.iter();
+        match name {
+            Some(name) => rankers.find(|generation| generation.id().as_str() == name),
+            None => rankers.next(),
+        }
     }
 
     /// The active generation of each plugin.

@@ -19,6 +19,8 @@ pub enum World {
     AdapterWasi,
     /// Answers when the providers before it failed.
     Fallback,
+    /// Orders what a search found.
+    Ranker,
 }
 
 /// Text that names no world of this host.
@@ -30,7 +32,7 @@ pub struct UnknownWorld {
 
 impl World {
     /// Every world.
-    pub const ALL: [Self; 4] = [Self::Crop, Self::Adapter, Self::AdapterWasi, Self::Fallback];
+    pub const ALL: [Self; 5] = [Self::Crop, Self::Adapter, Self::AdapterWasi, Self::Fallback, Self::Ranker];
 
     /// As manifests write it, with package and version.
     #[must_use]
@@ -40,6 +42,7 @@ impl World {
             Self::Adapter => "breakwater:plugin/adapter-plugin@0.1.0",
             Self::AdapterWasi => "breakwater:plugin/adapter-wasi-plugin@0.1.0",
             Self::Fallback => "breakwater:plugin/fallback-plugin@0.1.0",
+            Self::Ranker => "breakwater:plugin/ranker-plugin@0.1.0",
         }
     }
 
@@ -50,6 +53,7 @@ impl World {
             Self::Adapter => bindings::adapter::COMPONENT_TYPE,
             Self::AdapterWasi => bindings::COMPONENT_TYPE,
             Self::Fallback => bindings::fallback::COMPONENT_TYPE,
+            Self::Ranker => bindings::ranker::COMPONENT_TYPE,
         }
     }
 }

@@ -12,6 +12,8 @@
 
 #[path = "conformance/records.rs"]
 mod catalogue_records;
+#[path = "runtime/models.rs"]
+mod models;
 #[path = "runtime/outside.rs"]
 mod outside;
 #[path = "runtime/support.rs"]
@@ -23,6 +25,8 @@ mod adapter;
 mod cache;
 #[path = "runtime/contract.rs"]
 mod contract;
+#[path = "runtime/embedder.rs"]
+mod embedder;
 #[path = "runtime/fallback.rs"]
 mod fallback;
 #[path = "runtime/hostile.rs"]
@@ -33,10 +37,14 @@ mod http;
 mod imaging;
 #[path = "runtime/lifecycle.rs"]
 mod lifecycle;
+#[path = "runtime/nn.rs"]
+mod nn;
 #[path = "runtime/observing.rs"]
 mod observing;
 #[path = "runtime/probing.rs"]
 mod probing;
+#[path = "runtime/ranker.rs"]
+mod ranker;
 #[path = "runtime/rollback.rs"]
 mod rollback;
 #[path = "runtime/swap.rs"]

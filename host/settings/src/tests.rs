@@ -74,7 +74,7 @@ fn a_wrong_value_says_what_is_expected_and_what_was_found() {
         (
             "[plugins.grants]\nx = [\"net\"]\n",
             "b.toml:1:1: plugins.grants: x: item 1: expected \"blobs\" or \"config\" or \"imaging\" or \"logging\" or \"upstream\" \
-             or \"feature-flags\" or \"http\", got \"net\"",
+             or \"feature-flags\" or \"http\" or \"embedder\" or \"nn\", got \"net\"",
         ),
     ];
     for (text, message) in cases {

@@ -1,4 +1,4 @@
-//! What the host checks when an adapter or a fallback is deployed.
+//! What the host checks when an adapter or a fallback is deployed, and of every ranking.
 
 use std::collections::BTreeSet;
 
@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::adapter::Operation;
 use crate::fallback::Level;
+use crate::ranker::{Candidate, Ranked};
 
 const MOST: usize = 64;
 const LONGEST_NAME: usize = 64;
@@ -56,6 +57,30 @@ pub fn check_levels(levels: &[Level]) -> Result<(), String> {
     Ok(())
 }
 
+/// Checks a ranking of so many candidates as the host does: what breaks a rule here costs the plugin a strike there.
+///
+/// # Errors
+/// The rule that is broken, in a sentence.
+pub fn check_ranking(ranked: &[Ranked], candidates: usize) -> Result<(), String> {
+    let mut seen = BTreeSet::new();
+    for Ranked { index, score } in ranked {
+        if *index as usize >= candidates || !seen.insert(*index) {
+            return Err(format!("{index} is no candidate of {candidates}, or there twice"));
+        }
+        if !score.is_finite() {
+            return Err(format!("the score of {index} is not finite"));
+        }
+    }
+    Ok(())
+}
+
+/// A product of this id and similarity, without a category, of quality 1.
+#[must_use]
+pub fn candidate(id: &str, similarity: f32) -> Candidate {
+    let none = || String::new();
+    Candidate { id: id.to_owned(), title: none(), category: none(), attributes: Vec::new(), quality: 1.0, similarity, created: 0 }
+}
+
 /// Words of lower-case letters and digits, joined by hyphens.
 fn check_name(name: &str) -> Result<(), String> {
     let word = |word: &str| !word.is_empty() && word.bytes().all(|character| character.is_ascii_lowercase() || character.is_ascii_digit());
@@ -100,6 +125,15 @@ mod tests {
     fn an_operation_that_the_host_takes_is_taken() {
         assert_eq!(check_operations(&[GOOD, Operation { name: "set-2", ..GOOD }]), Ok(()));
         assert_eq!(check_levels(&[Level::new("get-weather", "yearly-average"), Level::new("get-weather", "none")]), Ok(()));
+    }
+
+    #[test]
+    fn a_ranking_names_candidates_once_with_finite_scores() {
+        let one = |index, score| Ranked { index, score };
+        assert_eq!(check_ranking(&[one(1, 0.5), one(0, 0.5)], 2), Ok(()));
+        for wrong in [&[one(2, 0.5)][..], &[one(0, 0.5), one(0, 0.5)], &[one(0, f32::NAN)]] {
+            assert!(check_ranking(wrong, 2).is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::FakeImage;
 use crate::blob::Blob;
+use crate::embedding::{EmbedderDescription, Embedding};
 use crate::failure::Failure;
 use crate::host::{Host, Upstreams};
 use crate::log::Level;
@@ -16,6 +17,7 @@ use crate::request::{Body, Form, Request};
 use crate::response::Response;
 
 type Answer = dyn Fn(&Sent) -> Result<Response, Failure>;
+type Embed = dyn Fn(&str, Option<&str>) -> Result<Vec<f32>, Failure>;
 
 /// A host for tests: settings, flags, one image, and a function that answers for every upstream.
 ///
@@ -37,6 +39,7 @@ pub struct FakeHost {
     image: Result<Rc<FakeImage>, Failure>,
     remaining: Duration,
     answer: Box<Answer>,
+    embed: Box<Embed>,
     sent: RefCell<Vec<Sent>>,
     lines: RefCell<Vec<String>>,
 }
@@ -86,6 +89,10 @@ impl FakeHost {
                 let message = format!("this test has no upstream {}", sent.upstream);
                 Err(Failure::new(crate::FailureKind::NotFound, "upstream.unknown", &message))
             }),
+            embed: Box::new(|model, _| {
+                let message = format!("this test has no model {model}");
+                Err(Failure::new(crate::FailureKind::NotFound, "embedder.unknown-model", &message))
+            }),
             sent: RefCell::default(),
             lines: RefCell::default(),
         }
@@ -129,6 +136,19 @@ impl FakeHost {
         Self { answer: Box::new(answer), ..self }
     }
 
+    /// Gives vectors for every model: of the text, or of the image when there is no text. They are brought to length one.
+    #[must_use]
+    pub fn embedding(self, embed: impl Fn(&str, Option<&str>) -> Result<Vec<f32>, Failure> + 'static) -> Self {
+        Self { embed: Box::new(embed), ..self }
+    }
+
+    fn embedded(&self, model: &str, text: Option<&str>) -> Result<Embedding, Failure> {
+        let mut values = (self.embed)(model, text)?;
+        let length = values.iter().map(|value| value * value).sum::<f32>().sqrt();
+        values.iter_mut().for_each(|value| *value /= length);
+        Ok(Embedding { model: model.to_owned(), revision: "0".repeat(64), values })
+    }
+
     /// The requests sent so far, in order.
     #[must_use]
     pub fn sent(&self) -> Ref<'_, [Sent]> {
@@ -163,6 +183,20 @@ impl Host for FakeHost {
 
     fn open(&self, _: &Blob) -> Result<Self::Image, Failure> {
         self.image.clone()
+    }
+
+    fn embedder(&self, model: &str) -> Result<EmbedderDescription, Failure> {
+        let Embedding { model, revision, values } = self.embedded(model, None)?;
+        let dimension = u32::try_from(values.len()).unwrap_or(u32::MAX);
+        Ok(EmbedderDescription { model, revision, dimension, images: true, texts: true, max_tokens: None })
+    }
+
+    fn embed_image(&self, model: &str, _: &Self::Image) -> Result<Embedding, Failure> {
+        self.embedded(model, None)
+    }
+
+    fn embed_text(&self, model: &str, text: &str) -> Result<Embedding, Failure> {
+        self.embedded(model, Some(text))
     }
 }
 
@@ -199,6 +233,14 @@ mod tests {
         assert_eq!(refused.len(), 17);
         assert!(refused.iter().all(|one| one.as_ref().is_err_and(|failure| failure.code == "upstream.request-invalid")));
         assert_eq!(host.sent().len(), 16);
+    }
+
+    #[test]
+    fn vectors_have_length_one_and_come_from_the_test() {
+        let host = FakeHost::new().embedding(|_, text| Ok(vec![3.0, text.map_or(0.0, |text| text.len() as f32)]));
+        assert_eq!(host.embed_text("m", "four").unwrap().values, [0.6, 0.8]);
+        assert_eq!(host.embedder("m").unwrap().dimension, 2);
+        assert_eq!(FakeHost::new().embed_text("m", "four").unwrap_err().code, "embedder.unknown-model");
     }
 
     #[test]

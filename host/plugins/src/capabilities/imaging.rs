@@ -32,6 +32,11 @@ impl GuestImage {
         Self { image, is_subject: true, kept: Vec::new() }
     }
 
+    /// The image itself, shared.
+    pub(super) fn pixels(&self) -> Arc<Image> {
+        Arc::clone(&self.image)
+    }
+
     fn opened(image: Image) -> Self {
         Self { image: Arc::new(image), is_subject: false, kept: Vec::new() }
     }

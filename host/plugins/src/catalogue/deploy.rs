@@ -85,6 +85,7 @@ impl Catalogue {
             strategies: Vec::new(),
             operations: Vec::new(),
             levels: Vec::new(),
+            ranker: None,
             deployed_at_ms: now_ms(),
         })
     }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::capability::Capability;
 use crate::level::FallbackLevel;
 use crate::plugin_id::PluginId;
+use crate::ranking::RankerInfo;
 use crate::reach::Reach;
 use crate::world::World;
 
@@ -55,6 +56,9 @@ pub struct GenerationInfo {
     pub operations: Vec<OperationSpec>,
     /// The levels at which it answers, best first.
     pub levels: Vec<FallbackLevel>,
+    /// The ranker it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ranker: Option<RankerInfo>,
     /// What it was granted.
     pub capabilities: BTreeSet<Capability>,
     /// What it may name.

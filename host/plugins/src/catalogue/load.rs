@@ -12,6 +12,7 @@ use super::rollback::went_wrong;
 use crate::bindings::AdapterWasiPluginPre;
 use crate::bindings::crop::CropPluginPre;
 use crate::bindings::fallback::FallbackPluginPre;
+use crate::bindings::ranker::RankerPluginPre;
 use crate::call::{Exports, Guest};
 use crate::capability::{Capability, Grants};
 use crate::compile::on_thread;
@@ -60,6 +61,7 @@ impl Catalogue {
                 World::Crop => Exports::Crop(CropPluginPre::new(pre)?),
                 World::Adapter | World::AdapterWasi => Exports::Adapter(AdapterWasiPluginPre::new(pre)?),
                 World::Fallback => Exports::Fallback(FallbackPluginPre::new(pre)?),
+                World::Ranker => Exports::Ranker(RankerPluginPre::new(pre)?),
             })
         };
         let exports = link().map_err(|error| PluginError::ComponentInvalid(format!("it cannot be linked: {error:#}")))?;

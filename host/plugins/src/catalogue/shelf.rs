@@ -122,6 +122,7 @@ impl Kept {
             strategies: self.record.strategies.clone(),
             operations: self.record.operations.clone(),
             levels: self.record.levels.clone(),
+            ranker: self.record.ranker.clone(),
             capabilities: self.record.granted.clone(),
             reach: self.record.reach.clone(),
             breaker: loaded.map(|generation| generation.breaker_state().name()),

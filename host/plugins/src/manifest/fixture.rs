@@ -14,6 +14,28 @@ pub enum FixtureEntries {
     Plans(Vec<PlanFixtureEntry>),
     /// Of an adapter or a fallback.
     Calls(Vec<CallFixtureEntry>),
+    /// Of a ranker.
+    Rankings(Vec<RankFixtureEntry>),
+}
+
+/// One probe of a ranker.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RankFixtureEntry {
+    /// A JSON file with `candidates`, each with what a candidate has, and if need be `parameters`, `category_weights`, `quality_weight`.
+    pub input: String,
+    /// A JSON file with the ranking: a list of `index` and `score` by falling score. Absent: any ranking will do.
+    pub expect: Option<String>,
+    /// How much each score may be off.
+    #[serde(default = "rounding")]
+    pub tolerance: f32,
+    /// The code with which it must fail, instead of `expect`.
+    pub fails: Option<String>,
+}
+
+/// What two ways to add up single-precision numbers may differ by.
+const fn rounding() -> f32 {
+    1e-5
 }
 
 /// One probe of a strategy.
@@ -133,6 +155,9 @@ impl FixtureEntries {
                 plans.iter().flat_map(|plan| std::iter::once(&plan.image).chain(&plan.detections)).map(String::as_str).collect()
             }
             Self::Calls(calls) => calls.iter().flat_map(CallFixtureEntry::files).collect(),
+            Self::Rankings(rankings) => {
+                rankings.iter().flat_map(|entry| std::iter::once(&entry.input).chain(&entry.expect)).map(String::as_str).collect()
+            }
         }
     }
 
@@ -144,6 +169,10 @@ impl FixtureEntries {
                 None => Ok(()),
             },
             Self::Calls(calls) => calls.iter().try_for_each(|call| call.check(world)),
+            Self::Rankings(rankings) => match rankings.iter().find(|entry| entry.expect.is_some() && entry.fails.is_some()) {
+                Some(entry) => Err(format!("`{}`: it either has a ranking to expect or fails", entry.input)),
+                None => Ok(()),
+            },
         }
     }
 }

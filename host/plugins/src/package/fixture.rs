@@ -5,6 +5,7 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::ranking::RankFixture;
 use crate::error::PluginError;
 use crate::manifest::{CallFixtureEntry, ExchangeEntry, FixtureEntries, PlanFixtureEntry};
 
@@ -15,6 +16,8 @@ pub enum Fixture {
     Plan(PlanFixture),
     /// Of an operation.
     Call(CallFixture),
+    /// Of a ranker.
+    Rank(RankFixture),
 }
 
 /// A probe of a strategy.
@@ -106,6 +109,7 @@ pub(super) fn read(entries: &FixtureEntries, read: impl Fn(&str) -> Result<Bytes
     match entries {
         FixtureEntries::Plans(plans) => plans.iter().map(|entry| plan(entry, &read).map(Fixture::Plan)).collect(),
         FixtureEntries::Calls(calls) => calls.iter().map(|entry| call(entry, &read).map(Fixture::Call)).collect(),
+        FixtureEntries::Rankings(rankings) => rankings.iter().map(|entry| RankFixture::read(entry, &read).map(Fixture::Rank)).collect(),
     }
 }
 
@@ -156,6 +160,6 @@ fn exchange(entry: &ExchangeEntry, read: impl Fn(&str) -> Result<Bytes, PluginEr
     })
 }
 
-fn json<T: DeserializeOwned>(name: &str, read: impl Fn(&str) -> Result<Bytes, PluginError>) -> Result<T, PluginError> {
+pub(super) fn json<T: DeserializeOwned>(name: &str, read: impl Fn(&str) -> Result<Bytes, PluginError>) -> Result<T, PluginError> {
     serde_json::from_slice(&read(name)?).map_err(|error| PluginError::ManifestInvalid(format!("{name}: {error}")))
 }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use breakwater_core::{DetectionKind, Digest, OperationEffect, OperationSpec, Strategy};
 use breakwater_plugins::manifest::LimitRequest;
-use breakwater_plugins::{Capability, CatalogueRecords, CatalogueState, FallbackLevel, GenerationRecord, Reach, RecordsError, World};
+use breakwater_plugins::{
+    Capability, CatalogueRecords, CatalogueState, FallbackLevel, GenerationRecord, RankerInfo, Reach, RecordsError, World,
+};
 use bytes::Bytes;
 
 /// Runs the whole suite on records that are empty.
@@ -42,11 +44,16 @@ pub(crate) fn state(revision: u64) -> CatalogueState {
         version: "1.2.3-rc.1+build".parse().unwrap(),
         world: World::AdapterWasi,
         granted: [Capability::Imaging, Capability::Logging].into(),
-        reach: Reach { hosts: ["*.example.com:8443".to_owned()].into(), ..Reach::default() },
+        reach: Reach {
+            hosts: ["*.example.com:8443".to_owned()].into(),
+            models: ["efficientnet-lite0".to_owned()].into(),
+            ..Reach::default()
+        },
         limits: LimitRequest { cpu_ms: Some(20), ..LimitRequest::default() },
         config: [("key".to_owned(), "a \"value\"\n".to_owned())].into(),
         strategies: vec![strategy],
         operations: vec![operation],
+        ranker: Some(RankerInfo { summary: "Ranks.".to_owned(), parameters: serde_json::json!({ "type": "object" }) }),
         levels: vec![FallbackLevel { operation: "generate-resume".to_owned(), name: "basic-template".to_owned() }],
         deployed_at_ms: 1_760_000_000_000,
     };

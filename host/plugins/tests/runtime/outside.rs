@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use breakwater_core::{Attachment, Body, BoxFuture, CallContext, Failure, OutboundRequest, OutboundResponse, Part, Payload, Principal};
-use breakwater_plugins::{FlagReader, Outbound, PluginPackage, Ports, RuntimeConfig, Snapshot};
+use breakwater_plugins::{FlagReader, NoModels, Outbound, PluginPackage, Ports, RuntimeConfig, Snapshot};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use serde_json::{Value, json};
@@ -181,6 +181,8 @@ pub(crate) async fn host(outside: &Arc<Outside>, adjust: impl FnOnce(&mut Runtim
         cpu: Arc::new(AtOnce),
         outbound: Arc::new(Way(Arc::clone(outside))),
         flags: Arc::new(Way(Arc::clone(outside))),
+        embed: Arc::new(NoModels),
+        infer: Arc::new(NoModels),
     };
     Host::with_ports(ports, adjust).await
 }

@@ -23,6 +23,10 @@ words! {
         FeatureFlags = "feature-flags",
         /// HTTP to the hosts its manifest names (`wasi:http`).
         Http = "http",
+        /// Vectors of images and texts by the models its manifest names.
+        Embedder = "embedder",
+        /// Tensors through the models its manifest names (`wasi:nn`).
+        Nn = "nn",
     }
 }
 
@@ -36,7 +40,7 @@ section! {
         /// Who wins when several plugins offer one strategy: the id named earlier. Plugins not named may not share names.
         order: Vec<String> = "[]" (Restart);
         /// What every plugin may have, if it asks.
-        default_grants: Vec<Capability> = r#"["blobs", "config", "imaging", "logging", "upstream", "feature-flags"]"# (Restart);
+        default_grants: Vec<Capability> = r#"["blobs", "config", "imaging", "logging", "upstream", "feature-flags", "embedder", "nn"]"# (Restart);
         /// What single plugins may have instead, by id.
         grants: BTreeMap<String, Vec<Capability>> = "{}" (Restart);
         /// Memory of one call.
