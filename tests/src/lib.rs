@@ -7,5 +7,6 @@ pub mod client;
 pub mod external;
 pub mod forged;
 pub mod photographs;
+pub mod postgres;
 pub mod service;
 pub mod upstream;

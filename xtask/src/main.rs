@@ -6,6 +6,7 @@ mod demo;
 mod guests;
 mod neon;
 mod openapi;
+mod postgres;
 mod sanitize;
 mod serve;
 mod suites;

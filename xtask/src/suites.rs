@@ -12,8 +12,8 @@ use std::time::Instant;
 use anyhow::Result;
 
 use self::summary::Summary;
-use crate::workspace::Workspace;
-use crate::{command, guests, system_packages};
+use crate::workspace::{self, Workspace};
+use crate::{command, guests, postgres, system_packages};
 
 /// Workspaces of guest code whose tests run natively.
 const GUEST_WORKSPACES: [&str; 2] = ["guest/rust", "plugins"];
@@ -26,6 +26,7 @@ pub(crate) fn run(workspace: &Workspace, filter: Option<&str>) -> Result<ExitCod
     let started = Instant::now();
     system_packages::ensure_software_opengl();
     system_packages::ensure_test_programs();
+    postgres::ensure(&workspace::target_folder(workspace.root()));
     guests::build_plugins(workspace.root())?;
     let components = guests::build_test_guests(workspace.root())?;
     javascript_guests::build(workspace.root(), &components);

@@ -12,6 +12,7 @@ struct Layer {
     why: &'static str,
 }
 
+const TESTS: &str = "breakwater-tests";
 const CORE: &str = "breakwater-core";
 const SETTINGS: &str = "breakwater-settings";
 const TELEMETRY: &str = "breakwater-telemetry";
@@ -31,6 +32,7 @@ const OPERATIONS: &str = "breakwater-operations";
 const HTTP: &str = "breakwater-http";
 
 const LAYERS: &[Layer] = &[
+    Layer { name: TESTS, may_know: &[], why: "end-to-end tests see the binary as its users do" },
     Layer { name: CORE, may_know: &[], why: "the vocabulary every crate shares must not pull anything along" },
     Layer { name: SETTINGS, may_know: &[CORE], why: "settings are values; whoever uses them builds itself from them" },
     Layer { name: TELEMETRY, may_know: &[CORE], why: "everyone reports through it, so it can know nobody" },
@@ -54,7 +56,11 @@ const LAYERS: &[Layer] = &[
         may_know: &[CORE, RESILIENCE],
         why: "it compares vectors and orders products; who makes the vectors, who keeps the records and who asks is not its business",
     },
-    Layer { name: SEARCH_PGVECTOR, may_know: &[CORE, SEARCH], why: "an index like any other, behind the trait of the domain" },
+    Layer {
+        name: SEARCH_PGVECTOR,
+        may_know: &[TESTS, CORE, SEARCH],
+        why: "an index like any other, behind the trait of the domain; its tests start a database as the end-to-end tests do",
+    },
     Layer {
         name: INFERENCE,
         may_know: &[CORE, CONVNET, TRANSFORMER, VISION, TELEMETRY, RESILIENCE],
@@ -101,7 +107,6 @@ const LAYERS: &[Layer] = &[
         ],
         why: "the composition root is the only crate that knows everything, and nobody knows it",
     },
-    Layer { name: "breakwater-tests", may_know: &[], why: "end-to-end tests see the binary as its users do" },
     Layer {
         name: "breakwater-benches",
         may_know: &[
@@ -123,7 +128,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "xtask",
-        may_know: &["breakwater-tests"],
+        may_know: &[TESTS],
         why: "the project's commands must build without the product; they start its binary as the tests do",
     },
 ];

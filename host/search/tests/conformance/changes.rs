@@ -30,7 +30,7 @@ pub(crate) async fn upserts_replace_and_deletes_forget(indices: &dyn Indices) {
     index.upsert(vec![Entry { vector: vector(77), ..entry(3) }], 11).await.unwrap();
     assert_eq!(index.count(&Filter::default()).await.unwrap(), 10);
     assert_eq!(nearest(77).await, (Key(3), true));
-    assert_eq!(nearest(3).await.1, false);
+    assert!(!nearest(3).await.1);
     let before = index.count(&half()).await.unwrap();
     index.upsert(vec![Entry { traits: entry(4).traits, vector: vector(77), key: Key(3) }], 12).await.unwrap();
     assert_eq!(index.count(&half()).await.unwrap(), before + 1);
