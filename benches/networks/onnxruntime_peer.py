@@ -102,7 +102,7 @@ def main():
     model, source = sys.argv[1:3]
     height, width, threads, callers = (int(word) for word in sys.argv[3:7])
     seconds = float(sys.argv[7])
-    image = np.fromfile(source, "<f4").reshape(1, 3, height, width)
+    image = np.fromfile(source, "<f4").reshape(-1, 3, height, width)
     memory = PeakMemory()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads

@@ -58,10 +58,10 @@ def first(address: str, jpeg: bytes) -> tuple[str, float]:
     """The id and similarity of the best answer."""
     headers = {"content-type": f"multipart/form-data; boundary={BOUNDARY}", "accept": "application/json"}
     # Copies of one photograph in the folder may be folded into one answer; here every file counts.
-    body = form(jpeg, {"page_size": "1", "fold_duplicates": "false"})
+    body = form(jpeg, {"limit": "1", "fold_duplicates": "false"})
     with urllib.request.urlopen(urllib.request.Request(f"{address}/v1/search", body, headers), timeout=60) as answer:
         items = json.load(answer)["items"]
-    return (items[0]["id"], items[0]["similarity"]) if items else ("nothing", 0.0)
+    return (items[0]["product"]["id"], items[0]["similarity"]) if items else ("nothing", 0.0)
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 //! What the benches share.
 
+pub mod arguments;
 pub mod cpu_time;
 pub mod laps;
 pub mod processor_time;

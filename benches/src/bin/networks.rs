@@ -5,12 +5,10 @@
 //! one thread, the callers of convnet share those threads.
 //! `networks/run` runs it beside other engines.
 
-use std::collections::BTreeMap;
-use std::error::Error;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use breakwater_benches::arguments::Arguments;
 use breakwater_benches::laps::{Caller, Laps, Outcome};
 use breakwater_benches::processor_time::PeakMemory;
 use breakwater_benches::subject::Subject;
@@ -22,27 +20,7 @@ use breakwater_inference::engine::{Engine, Session};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use serde_json::{Map, Value, json};
 
-/// The words after the program's name.
-struct Arguments(BTreeMap<String, String>);
-
-impl Arguments {
-    const KNOWN: [&str; 9] = ["engine", "network", "height", "width", "threads", "images", "isa", "rounds", "seconds"];
-
-    fn read() -> Outcome<Self> {
-        let mut found = BTreeMap::new();
-        let mut words = std::env::args().skip(1);
-        while let Some(word) = words.next() {
-            let name = word.strip_prefix("--").filter(|name| Self::KNOWN.contains(name));
-            let name = name.ok_or_else(|| format!("{word:?} is none of --{}", Self::KNOWN.join(", --")))?;
-            found.insert(name.to_owned(), words.next().ok_or_else(|| format!("--{name} needs a value"))?);
-        }
-        Ok(Self(found))
-    }
-
-    fn get<T: FromStr<Err: Error + Send + Sync + 'static>>(&self, name: &str, default: T) -> Outcome<T> {
-        Ok(self.0.get(name).map(|text| text.parse()).transpose()?.unwrap_or(default))
-    }
-}
+const ARGUMENTS: &[&str] = &["engine", "network", "height", "width", "threads", "images", "isa", "rounds", "seconds"];
 
 /// What is run.
 struct Job {
@@ -139,17 +117,17 @@ fn sum(outputs: &Outputs) -> Value {
 
 #[expect(clippy::print_stdout, reason = "the lines of JSON are what this program is for")]
 fn main() -> Outcome<()> {
-    let arguments = Arguments::read()?;
-    let subject: Subject = arguments.0.get("network").map_or("yunet", String::as_str).parse()?;
+    let arguments = Arguments::read(ARGUMENTS)?;
+    let subject: Subject = arguments.text("network").unwrap_or("yunet").parse()?;
     let standard = Subject::CASES.into_iter().find(|case| case.0 == subject).map_or((224, 224), |case| (case.1, case.2));
     let (height, width) = (arguments.get("height", standard.0)?, arguments.get("width", standard.1)?);
     let (threads, images) = (arguments.get("threads", 1)?, arguments.get("images", 1)?);
-    let isa = arguments.0.get("isa").map(|name| name.parse::<Isa>()).transpose()?;
+    let isa = arguments.text("isa").map(|name| name.parse::<Isa>()).transpose()?;
     let image = subject.input(1, height, width)?;
 
     let memory = PeakMemory::from_here()?;
     let job = Job { network: subject.load(height, width)?, image, threads, isa };
-    let engine = arguments.0.get("engine").map_or("convnet", String::as_str);
+    let engine = arguments.text("engine").unwrap_or("convnet");
     let runner: Box<dyn Runner> = match engine {
         "convnet" => Box::new(Convnet::load(job)?),
         "burn" => Box::new(Burn { job }),
