@@ -62,6 +62,8 @@ pub enum Batch<'a> {
         /// How their bytes become numbers.
         normalisation: &'a Normalisation,
     },
+    /// Tokens of texts, those that begin and end them included.
+    Tokens(&'a [&'a [u32]]),
 }
 
 impl From<Array> for Batch<'_> {
@@ -71,23 +73,25 @@ impl From<Array> for Batch<'_> {
 }
 
 impl Batch<'_> {
-    /// How many images there are.
+    /// How many images or texts there are.
     #[must_use]
     pub fn images(&self) -> usize {
         match self {
             Self::Array(array) => array.shape().images,
             Self::Frames { frames, .. } => frames.len(),
+            Self::Tokens(texts) => texts.len(),
         }
     }
 
     /// The numbers of every image, plane by plane.
     ///
     /// # Errors
-    /// When there is no image, or when the pictures' inputs differ in shape.
+    /// When there is no image, the pictures' inputs differ in shape, or these are texts.
     pub fn into_array(self) -> Result<Array, EngineError> {
         match self {
             Self::Array(array) => Ok(array),
             Self::Frames { frames, normalisation } => planes(frames, normalisation),
+            Self::Tokens(_) => Err(EngineError::Refused { what: "the network takes images only".to_owned() }),
         }
     }
 }

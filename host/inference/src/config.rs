@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -39,7 +40,31 @@ impl FromStr for DevicePreference {
     }
 }
 
-/// How detectors run.
+/// What kind of model an operator adds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ModelKind {
+    /// CLIP, in the form of Hugging Face.
+    Clip,
+}
+
+/// An embedder that an operator adds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelSource {
+    /// By which callers name it: 1 to 64 lower-case letters, digits, dots, dashes and underscores.
+    pub id: Arc<str>,
+    /// What it is.
+    pub kind: ModelKind,
+    /// The folder with its files, or the file of its weights, beside which the others are.
+    pub path: PathBuf,
+    /// Where it runs. On the device of all models (`auto`), on the CPU although there is a GPU (`cpu`), or nowhere but on a GPU: it is
+    /// not loaded without one (`gpu`).
+    pub device: DevicePreference,
+    /// Licence of its weights, for people.
+    pub licence: Option<String>,
+}
+
+/// How models run.
 #[derive(Debug, Clone)]
 pub struct InferenceConfig {
     /// Which kind of device.
@@ -60,6 +85,12 @@ pub struct InferenceConfig {
     pub detection_cache_bytes: u64,
     /// A folder with other weights for the same networks; the ones built in otherwise.
     pub models_dir: Option<PathBuf>,
+    /// Embedders beside the one that is built in. They are loaded in the background; one that cannot be loaded stops nothing.
+    pub models: Vec<ModelSource>,
+    /// Id of the embedder that serves calls which name none; the one that is built in otherwise.
+    pub default_embedder: Option<Arc<str>>,
+    /// The most images or texts in one run of an embedder.
+    pub embedder_batch: usize,
     /// How long one inference may take from its first caller to its result, queue included. Callers keep their own deadlines;
     /// this is for the work they share.
     pub budget: Duration,
@@ -81,6 +112,9 @@ impl Default for InferenceConfig {
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             detection_cache_bytes: 32 << 20,
             models_dir: None,
+            models: Vec::new(),
+            default_embedder: None,
+            embedder_batch: 32,
             budget: Duration::from_secs(30),
             max_wait: Duration::from_secs(20),
             quarantine: Duration::from_secs(600),
@@ -99,6 +133,12 @@ pub struct InvalidConfig {
 }
 
 impl InferenceConfig {
+    /// Of an embedder's queue.
+    pub(crate) fn embedder_bounds(&self) -> Bounds {
+        Bounds { max_batch: self.embedder_batch, ..self.bounds() }
+    }
+
+    /// Of a detector's queue.
     pub(crate) fn bounds(&self) -> Bounds {
         Bounds { capacity: self.queue, max_batch: self.max_batch, max_delay: self.max_delay, max_wait: self.max_wait }
     }
@@ -109,6 +149,7 @@ impl InferenceConfig {
     /// The first that is outside.
     pub fn validate(&self) -> Result<(), InvalidConfig> {
         let ranges = [("max_batch", self.max_batch, 1, 64), ("queue", self.queue, 1, 65_536), ("threads", self.threads, 1, 1024)];
+        let ranges = ranges.into_iter().chain([("embedder_batch", self.embedder_batch, 1, 256), ("models", self.models.len(), 0, 64)]);
         for (field, found, least, most) in ranges {
             if !(least..=most).contains(&found) {
                 return Err(InvalidConfig { field, least, most, found });
@@ -129,6 +170,7 @@ mod tests {
             (InferenceConfig { max_batch: 0, ..Default::default() }, "max_batch"),
             (InferenceConfig { queue: 0, ..Default::default() }, "queue"),
             (InferenceConfig { threads: 1025, ..Default::default() }, "threads"),
+            (InferenceConfig { embedder_batch: 257, ..Default::default() }, "embedder_batch"),
         ];
         for (config, field) in wrong {
             assert_eq!(config.validate().unwrap_err().field, field);

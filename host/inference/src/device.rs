@@ -55,6 +55,20 @@ impl Devices {
         Self { state: Mutex::new(State { engine: preferred, fallback, report, generation: 0 }), watchers: Mutex::default() }
     }
 
+    /// The processor alone: this, if there is nothing else.
+    pub(crate) fn processor(self: &Arc<Self>) -> Arc<Self> {
+        let fallback = self.state().fallback.clone();
+        let Some(preferred) = fallback else { return Arc::clone(self) };
+        let reason = "the model's configuration asks for the CPU".to_owned();
+        Arc::new(Self::new(Engines { preferred, fallback: None, reason }))
+    }
+
+    /// Bytes of weights of CLIP models on the engines.
+    pub(crate) fn clip_bytes(&self) -> u64 {
+        let state = self.state();
+        std::iter::once(&state.engine).chain(&state.fallback).map(|engine| engine.clip_bytes()).sum()
+    }
+
     /// Has `watcher` called after every move to another engine.
     pub(crate) fn on_move(&self, watcher: impl Fn() + Send + Sync + 'static) {
         self.watchers.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(watcher));

@@ -1,9 +1,12 @@
 //! Models that turn images and texts into directions, by id.
 
 mod loaded;
+mod parts;
+mod preparation;
 mod registry;
 
-pub(crate) use loaded::{Loaded, Parts, quarantined};
+pub(crate) use loaded::{Loaded, quarantined};
+pub(crate) use parts::Parts;
 pub(crate) use registry::{Registry, Slot, Source};
 
 use std::path::PathBuf;

@@ -1,14 +1,17 @@
 //! The seam between networks and whatever computes them.
 
 pub mod burn;
+pub(crate) mod clip;
 pub mod convnet;
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::Serialize;
 
 use crate::array::{ArrayError, Outputs};
 use crate::batch::Batch;
+use crate::clip::Clip;
 use crate::graph::shape::GraphError;
 use crate::graph::weights::Network;
 
@@ -53,6 +56,25 @@ pub trait Engine: Send + Sync + 'static {
     /// # Errors
     /// When the device cannot take it.
     fn prepare(&self, network: &Network) -> Result<Box<dyn Session>, EngineError>;
+
+    /// Brings a CLIP model onto the device, reading its files.
+    ///
+    /// # Errors
+    /// [`EngineError::Refused`] when the files cannot be read or fit no model, or the engine computes convolution networks only;
+    /// anything else when the device cannot take it.
+    fn prepare_clip(&self, _clip: &Arc<Clip>) -> Result<Box<dyn Session>, EngineError> {
+        Err(EngineError::Refused { what: format!("{} computes convolution networks only", self.device()) })
+    }
+
+    /// As [`Engine::preferred_batch`], for CLIP models.
+    fn preferred_clip_batch(&self) -> usize {
+        self.preferred_batch()
+    }
+
+    /// Bytes of weights of CLIP models that sessions of this engine hold now, if it counts them.
+    fn clip_bytes(&self) -> u64 {
+        0
+    }
 }
 
 /// A network on a device.

@@ -37,6 +37,26 @@ pub enum InferenceError {
         /// The most it may have.
         limit: u64,
     },
+    /// A file that describes a model says something that is not understood.
+    #[error("{path} describes no model that can be used")]
+    Unusable {
+        /// The file; empty when there is none and the defaults do not fit.
+        path: PathBuf,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Two models have one id, or an id that is none.
+    #[error("{id:?} is no id of a model, or it is taken: 1 to 64 lower-case letters, digits, dots, dashes and underscores")]
+    Id {
+        /// The id.
+        id: String,
+    },
+    /// The embedder that should be the default is not configured.
+    #[error("the default embedder is {id:?}, which is not configured")]
+    NoDefault {
+        /// Its id.
+        id: String,
+    },
     /// The weights do not fit the network.
     #[error("the weights of {model} cannot be used")]
     Weights {
@@ -65,6 +85,7 @@ impl InferenceError {
             Self::Read { source, .. } if source.kind() == std::io::ErrorKind::NotFound => "a file of the model is missing".to_owned(),
             Self::Read { .. } => "a file of the model could not be read".to_owned(),
             Self::TooLarge { limit, .. } => format!("a file of the model has more than {limit} bytes"),
+            Self::Unusable { source, .. } => format!("a file of the model describes none that can be used: {source}"),
             other => other.to_string(),
         }
     }

@@ -9,6 +9,7 @@
 //! [`engine::convnet`] on the processor, [`engine::burn`] on a GPU. All work of the processor holds a permit of one CPU pool.
 
 pub mod batch;
+pub mod clip;
 pub mod config;
 pub mod device;
 pub mod efficientnet_lite0;
@@ -34,7 +35,7 @@ pub mod yunet;
 
 pub use breakwater_convnet::{Isa, array, graph};
 
-pub use config::{DevicePreference, InferenceConfig};
+pub use config::{DevicePreference, InferenceConfig, ModelKind, ModelSource};
 pub use device::{DeviceReport, Engines};
 pub use embedder::{EmbedderInfo, LoadState, ModelState, Overlong, Priority};
 pub use embedding::Embedding;

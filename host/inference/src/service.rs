@@ -72,15 +72,18 @@ impl Inference {
         let folder = config.models_dir.as_deref();
         let lane = |model: Model| Ok(Arc::new(Lane::start(model, model.load(folder)?, &config, &devices, &cpu)?));
         let lanes = Model::DETECTORS.into_iter().map(lane).collect::<Result<Vec<_>, InferenceError>>()?;
+        let slots = Registry::added(&config)?;
         let parts = Parts::lite0(folder)?;
         let lite0 = Arc::new(Slot::new(Arc::clone(&parts.info.id), Source::Lite0(config.models_dir.clone())));
-        lite0.replace(Some(Arc::new(Loaded::start(parts, config.bounds(), &devices, &cpu, &lite0.counters)?)));
-        let default = Arc::clone(&lite0.name.id);
+        lite0.replace(Some(Arc::new(Loaded::start(parts, config.embedder_bounds(), &devices, &cpu, &lite0.counters)?)));
+        let default = config.default_embedder.clone().unwrap_or_else(|| Arc::clone(&lite0.name.id));
+        let embedders = Registry::new(std::iter::once(lite0).chain(slots).collect(), default)?;
         let (config, closed) = (Arc::new(config), Arc::default());
-        let loader = Loader { devices: Arc::clone(&devices), cpu: Arc::clone(&cpu), config: Arc::clone(&config), closed };
-        Ok(Arc::new(Self {
+        let (processor, permits) = (devices.processor(), Arc::clone(&cpu));
+        let loader = Loader { devices: Arc::clone(&devices), processor, cpu: permits, config: Arc::clone(&config), closed };
+        let this = Arc::new(Self {
             lanes,
-            embedders: Registry::new(vec![lite0], default),
+            embedders,
             quarantine: Arc::new(Quarantine::new(config.quarantine)),
             devices,
             memory: Memory::new(config.detection_cache_bytes, config.budget),
@@ -88,7 +91,9 @@ impl Inference {
             loader,
             cpu,
             config,
-        }))
+        });
+        this.load_added()?;
+        Ok(this)
     }
 
     /// The device in use. Changes when a device is lost.
@@ -163,6 +168,7 @@ impl Inference {
             cache_entries,
             cache_bytes,
             devices_lost: self.devices.lost(),
+            clip_bytes: self.loader.clip_bytes(),
             in_quarantine: self.quarantine.len(),
         }
     }

@@ -54,6 +54,8 @@ pub struct InferenceStatistics {
     pub cache_bytes: u64,
     /// Times a device was lost.
     pub devices_lost: u64,
+    /// Bytes of weights of CLIP models in the processor's memory now.
+    pub clip_bytes: u64,
     /// Images and texts in quarantine now.
     pub in_quarantine: u64,
 }

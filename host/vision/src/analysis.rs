@@ -4,6 +4,7 @@
 //! kept: a strategy that asks a hundred times pays for one pass over the photograph.
 
 mod entropy;
+mod perceptual_hash;
 mod saliency;
 
 use std::sync::OnceLock;
@@ -90,6 +91,10 @@ impl<'a> View<'a> {
         check_edge(edge, MAX_MAP_EDGE)?;
         let whole = self.analysis.saliency.get_or_init(|| saliency::map(self.small()));
         Ok(whole.averaged(self.fitted(edge)))
+    }
+
+    pub(crate) fn perceptual_hash(&self) -> Option<u64> {
+        perceptual_hash::of(self.small())
     }
 
     pub(crate) fn entropy(&self, area: Rect) -> Result<f32, VisionError> {

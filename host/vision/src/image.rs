@@ -23,6 +23,15 @@ pub enum Detail {
     AtLeast(Size),
 }
 
+/// How pixels are weighed when an image is scaled for a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Resampling {
+    /// A triangle; `BILINEAR` in PIL.
+    Linear,
+    /// The cubic of Catmull and Rom; `BICUBIC` in PIL.
+    Cubic,
+}
+
 /// The BLAKE3 digest of an image's source bytes: two images with the same digest are the same image.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ContentDigest([u8; 32]);
@@ -146,6 +155,13 @@ impl Image {
         self.view().luminance(edge)
     }
 
+    /// A hash of which few of 64 bits differ between near-duplicates: re-encoded, scaled or darkened. See `analysis/perceptual_hash.rs` for
+    /// the method. None for a picture that is nearly of one brightness.
+    #[must_use]
+    pub fn perceptual_hash(&self) -> Option<u64> {
+        self.view().perceptual_hash()
+    }
+
     /// Shannon entropy, in bits (0..=8), of the luma inside `area`, measured at a resolution of at most 256 pixels on the image's
     /// longer edge.
     ///
@@ -166,9 +182,20 @@ impl Image {
     /// `area`, however large `to` is. An area that is empty or not inside `to` gives an empty picture.
     #[must_use]
     pub fn resized_part_rgb(&self, to: Size, area: Rect) -> RgbImage {
+        self.resampled_part_rgb(to, area, Resampling::Linear)
+    }
+
+    /// As [`Image::resized_part_rgb`], with a filter that is named. Both are widened with the scale against aliasing, as `PIL.Image.resize`
+    /// does it.
+    #[must_use]
+    pub fn resampled_part_rgb(&self, to: Size, area: Rect, resampling: Resampling) -> RgbImage {
+        let filter = match resampling {
+            Resampling::Linear => Filter::Smooth,
+            Resampling::Cubic => Filter::Cubic,
+        };
         let inside = area.lies_inside(to);
         let window = Window::scaled(area, to, self.raster.size());
-        let scaled = if inside { resize(&self.raster, window, area.size(), Filter::Smooth) } else { None };
+        let scaled = if inside { resize(&self.raster, window, area.size(), filter) } else { None };
         scaled.map_or_else(|| RgbImage { size: Size::new(0, 0), pixels: Vec::new() }, |raster| raster.to_rgb())
     }
 

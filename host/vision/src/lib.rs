@@ -33,7 +33,7 @@ mod resize;
 pub use analysis::{HeatMap, MAX_MAP_EDGE, MAX_THUMBNAIL_EDGE};
 pub use error::VisionError;
 pub use format::{Format, UnknownFormat};
-pub use image::{ContentDigest, Detail, Image};
+pub use image::{ContentDigest, Detail, Image, Resampling};
 pub use limits::Limits;
 pub use probe::{Info, probe};
 pub use raster::{Raster, RgbImage};

@@ -1,10 +1,13 @@
 //! Every embedder that there is, whether it serves or not; loading, replacing and unloading.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use breakwater_core::{Failure, FailureKind};
 
+use crate::clip;
+use crate::config::{DevicePreference, InferenceConfig, ModelKind, ModelSource};
 use crate::embedder::{EmbedderInfo, LoadState, Loaded, ModelState, Parts};
 use crate::error::{self, InferenceError, Name};
 use crate::model::Model;
@@ -34,13 +37,26 @@ pub(crate) struct Slot {
 pub(crate) enum Source {
     /// EfficientNet-Lite0, built in or in a folder of other weights.
     Lite0(Option<PathBuf>),
+    /// What an operator added.
+    Added(ModelSource),
 }
 
 impl Source {
-    /// Reads what a model under this id is made of. Blocks.
-    pub(crate) fn read(&self, _id: &Arc<str>) -> Result<Parts, InferenceError> {
+    /// Reads what the model is made of. Blocks.
+    pub(crate) fn read(&self) -> Result<Parts, InferenceError> {
         match self {
             Self::Lite0(folder) => Parts::lite0(folder.as_deref()),
+            Self::Added(source) => match source.kind {
+                ModelKind::Clip => Parts::clip(source),
+            },
+        }
+    }
+
+    /// Where it should run.
+    pub(crate) fn device(&self) -> DevicePreference {
+        match self {
+            Self::Lite0(_) => DevicePreference::Auto,
+            Self::Added(source) => source.device,
         }
     }
 
@@ -48,18 +64,23 @@ impl Source {
     fn bytes(&self) -> u64 {
         match self {
             Self::Lite0(folder) => Model::EfficientNetLite0.bytes(folder.as_deref()),
+            Self::Added(source) => clip::bytes(&source.path),
         }
     }
 
     fn kind(&self) -> &'static str {
         match self {
             Self::Lite0(_) => "efficientnet-lite0",
+            Self::Added(source) => match source.kind {
+                ModelKind::Clip => "clip",
+            },
         }
     }
 
     fn path(&self) -> Option<&PathBuf> {
         match self {
             Self::Lite0(path) => path.as_ref(),
+            Self::Added(source) => Some(&source.path),
         }
     }
 }
@@ -129,8 +150,31 @@ impl Slot {
 }
 
 impl Registry {
-    pub(crate) fn new(slots: Vec<Arc<Slot>>, default: Arc<str>) -> Self {
-        Self { slots, default }
+    /// Fails when the default is not among them, or two have one id.
+    pub(crate) fn new(slots: Vec<Arc<Slot>>, default: Arc<str>) -> Result<Self, InferenceError> {
+        let mut known = HashSet::new();
+        if let Some(twice) = slots.iter().find(|slot| !known.insert(&slot.name.id)) {
+            return Err(InferenceError::Id { id: twice.name.id.to_string() });
+        }
+        if !known.contains(&default) {
+            return Err(InferenceError::NoDefault { id: default.to_string() });
+        }
+        Ok(Self { slots, default })
+    }
+
+    /// What the operator added, not loaded yet.
+    pub(crate) fn added(config: &InferenceConfig) -> Result<Vec<Arc<Slot>>, InferenceError> {
+        let slot = |source: &ModelSource| {
+            let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
+            let taken = Model::ALL.into_iter().any(|model| model.name() == &*source.id);
+            if taken || !(1..=64).contains(&source.id.len()) || !source.id.bytes().all(letter) {
+                return Err(InferenceError::Id { id: source.id.chars().take(80).collect() });
+            }
+            let slot = Slot::new(Arc::clone(&source.id), Source::Added(source.clone()));
+            slot.say(LoadState::Loading);
+            Ok(Arc::new(slot))
+        };
+        config.models.iter().map(slot).collect()
     }
 
     pub(crate) fn default_id(&self) -> &Arc<str> {

@@ -1,6 +1,7 @@
 //! Networks computed by burn, on a GPU through wgpu or on the CPU through flex.
 
 mod bilinear;
+mod clip;
 
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use rayon::ThreadPool;
 use self::bilinear::Bilinear;
 use crate::array::{Array, Outputs};
 use crate::batch::Batch;
+use crate::clip::Clip;
 use crate::engine::{DeviceKind, Engine, EngineError, Session};
 use crate::graph::shape::Shape;
 use crate::graph::weights::{Network, WeightTensor};
@@ -59,6 +61,10 @@ impl Engine for BurnEngine {
         }
     }
 
+    fn prepare_clip(&self, clip: &Arc<Clip>) -> Result<Box<dyn Session>, EngineError> {
+        Ok(Box::new(clip::ClipSession::new(clip, &self.device, self.kind, self.threads.clone())?))
+    }
+
     fn prepare(&self, network: &Network) -> Result<Box<dyn Session>, EngineError> {
         let mut convolutions = Vec::new();
         for conv in network.graph().convolutions() {
@@ -77,6 +83,7 @@ impl Engine for BurnEngine {
             DeviceKind::Gpu => Bilinear::gathering(self.device.clone()),
         };
         Ok(Box::new(BurnSession {
+            kind: self.kind,
             network: network.clone(),
             device: self.device.clone(),
             convolutions,
@@ -110,7 +117,16 @@ fn borders(padding: Padding) -> ([usize; 2], Option<Border>) {
     ([0, 0], Some([(top, bottom), (left, right)]))
 }
 
+/// The same with so many images: black ones are added, or the last ones are taken away.
+fn batch_of(images: usize, array: Array) -> Result<Array, EngineError> {
+    let shape = Shape { images, ..array.shape() };
+    let mut values = array.into_values();
+    values.resize(shape.elements().ok_or_else(|| missing("a size"))?, 0.0);
+    Ok(Array::new(shape, values)?)
+}
+
 struct BurnSession {
+    kind: DeviceKind,
     network: Network,
     device: Device,
     /// In the order of [`crate::graph::Graph::convolutions`].
@@ -122,10 +138,19 @@ struct BurnSession {
 impl Session for BurnSession {
     fn run(&mut self, batch: Batch<'_>) -> Result<Outputs, EngineError> {
         let batch = batch.into_array()?;
-        match self.threads.clone() {
+        let images = batch.shape().images;
+        // Few shapes, so that kernels are compiled and tuned once.
+        let batch = if self.kind == DeviceKind::Gpu { batch_of(images.next_power_of_two(), batch)? } else { batch };
+        let computed = batch.shape().images;
+        let outputs = match self.threads.clone() {
             Some(threads) => threads.install(|| self.compute(batch)),
             None => self.compute(batch),
+        }?;
+        if images == computed {
+            return Ok(outputs);
         }
+        let firsts = outputs.iter().map(|(name, array)| Ok((name.to_owned(), batch_of(images, array.clone())?)));
+        Ok(Outputs::new(firsts.collect::<Result<_, EngineError>>()?))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Networks computed by `breakwater-convnet`, on the processor.
+//! The processor: networks computed by `breakwater-convnet`, CLIP models by `breakwater-transformer`.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -7,6 +7,8 @@ use rayon::ThreadPool;
 
 use crate::array::Outputs;
 use crate::batch::{Batch, picture};
+use crate::clip::Clip;
+use crate::engine::clip::Packed;
 use crate::engine::{DeviceKind, Engine, EngineError, Session};
 use crate::graph::weights::Network;
 
@@ -19,6 +21,7 @@ pub struct ConvnetEngine {
     concurrency: usize,
     /// Networks that sessions hold.
     prepared: Mutex<Vec<Weak<Prepared>>>,
+    clips: Packed,
 }
 
 /// A network with its weights packed.
@@ -33,7 +36,7 @@ impl ConvnetEngine {
     #[must_use]
     pub fn new(isa: Isa, threads: Option<Arc<ThreadPool>>, concurrency: usize) -> Self {
         let name = format!("convnet {isa}");
-        Self { isa, name, threads, busy: None, concurrency: concurrency.max(1), prepared: Mutex::default() }
+        Self { isa, name, threads, busy: None, concurrency: concurrency.max(1), prepared: Mutex::default(), clips: Packed::default() }
     }
 
     /// With word of how many of the threads are taken, by runs and whatever else they do: a run then leaves those alone.
@@ -82,6 +85,20 @@ impl Engine for ConvnetEngine {
     fn prepare(&self, network: &Network) -> Result<Box<dyn Session>, EngineError> {
         Ok(Box::new(ConvnetSession(self.prepared(network)?)))
     }
+
+    fn prepare_clip(&self, clip: &Arc<Clip>) -> Result<Box<dyn Session>, EngineError> {
+        let options = breakwater_transformer::Options { isa: Some(self.isa), threads: self.threads.clone(), busy: self.busy.clone() };
+        self.clips.session(clip, &options)
+    }
+
+    /// Weights are read once for several images, which matters more than that each begins at once.
+    fn preferred_clip_batch(&self) -> usize {
+        8
+    }
+
+    fn clip_bytes(&self) -> u64 {
+        self.clips.bytes()
+    }
 }
 
 struct ConvnetSession(Arc<Prepared>);
@@ -90,6 +107,7 @@ impl Session for ConvnetSession {
     fn run(&mut self, batch: Batch<'_>) -> Result<Outputs, EngineError> {
         match batch {
             Batch::Array(array) => Ok(self.0.executor.run(Input::Planes(&array))?),
+            Batch::Tokens(_) => Err(EngineError::Refused { what: "the network takes images only".to_owned() }),
             Batch::Frames { frames, normalisation } => {
                 let pictures: Vec<_> = frames.iter().map(|frame| picture(frame, normalisation)).collect();
                 Ok(self.0.executor.run(Input::Pictures(&pictures))?)

@@ -40,6 +40,7 @@ impl Inference {
         deadline: Deadline,
     ) -> Result<Arc<Embedding>, Failure> {
         let loaded = self.embedders.serving(model)?;
+        loaded.takes_images()?;
         let key = (Subject::Image(self.digest(image, deadline).await?), By::Embedder(loaded.revision()));
         let (image, cpu) = (Arc::clone(image), Arc::clone(&self.cpu));
         self.embedding(&loaded, key, deadline, |loaded, deadline| async move { loaded.image(image, priority, &cpu, deadline).await }).await
@@ -92,6 +93,18 @@ impl Inference {
         let (reader, text) = (Arc::clone(&loaded), text.to_owned());
         let tokens = self.cpu.compute(deadline, move || reader.tokens(&text, overlong)).await??;
         self.embed_tokens(&loaded, tokens, priority, deadline).await
+    }
+
+    /// How many tokens a model, or the default one, makes of a text, those that begin and end it included.
+    ///
+    /// # Errors
+    /// As [`Self::embed_text`] refuses texts.
+    pub async fn token_count(&self, model: Option<&str>, text: &str, deadline: Deadline) -> Result<u32, Failure> {
+        let loaded = self.embedders.serving(model)?;
+        loaded.takes_text(text)?;
+        let text = text.to_owned();
+        let tokens = self.cpu.compute(deadline, move || loaded.tokens(&text, Overlong::Refuse)).await??;
+        Ok(u32::try_from(tokens.len()).unwrap_or(u32::MAX))
     }
 
     /// The features of a text whose tokens are known.

@@ -1,6 +1,7 @@
 //! Loading, replacing and unloading embedders, and what is said of every model.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use breakwater_core::{Deadline, Failure};
@@ -16,6 +17,25 @@ use crate::statistics::add;
 const LOADING: Duration = Duration::from_secs(600);
 
 impl Inference {
+    /// Loads what the operator added, one after the other, on a thread of its own, which ends with the last of them. What cannot be loaded
+    /// is logged and in the catalogue. Nothing begins after the shutdown.
+    pub(super) fn load_added(self: &Arc<Self>) -> std::io::Result<()> {
+        let ids: Vec<Arc<str>> = self.config.models.iter().map(|source| Arc::clone(&source.id)).collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let (this, closed) = (Arc::downgrade(self), Arc::clone(&self.loader.closed));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        let load = move || {
+            for id in ids {
+                let Some(inference) = this.upgrade().filter(|_| !closed.load(Ordering::Acquire)) else { return };
+                // Logged, and said in the catalogue, where it failed.
+                drop(runtime.block_on(inference.load(&id)));
+            }
+        };
+        std::thread::Builder::new().name("load-models".to_owned()).spawn(load).map(drop)
+    }
+
     /// Whether a model serves. Detectors always do until the shutdown.
     #[must_use]
     pub fn is_ready(&self, model: &str) -> bool {
@@ -106,7 +126,7 @@ impl super::Loader {
                 return Err(failure);
             }
         };
-        if self.closed.load(std::sync::atomic::Ordering::Acquire) {
+        if self.closed.load(Ordering::Acquire) {
             return Err(error::unavailable(&slot.name));
         }
         add(&slot.counters.loads, 1);

@@ -68,6 +68,8 @@ impl Runner {
                     self.session = Some((generation, session));
                     return Err(RunError::Engine(error));
                 }
+                // Files that fit no model are no fault of the device.
+                Ok(Err(error @ EngineError::Refused { .. })) => return Err(RunError::Engine(error)),
                 Ok(Ok((_, Err(error))) | Err(error)) => error,
                 Err(panic) => EngineError::Device { what: format!("it panicked: {}", message(panic.as_ref())) },
             };
