@@ -4,16 +4,18 @@
 //! [`ProductRecords`] is the truth, kept durably; an index follows its changes by their sequence numbers and can always be made again from
 //! it. A search asks an index for candidates, lets a [`Ranker`] order them, and answers a page that stays stable while products change.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod catalogue;
 pub mod exact;
+pub mod embedded;
 pub mod filter;
 pub mod find;
 pub mod folding;
 pub mod index;
 pub mod memory;
 pub mod paging;
+pub mod planner;
 pub mod product;
 pub mod ranking;
 pub mod records;
