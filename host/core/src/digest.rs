@@ -34,6 +34,12 @@ impl Digest {
         Self(hasher.finalize().into())
     }
 
+    /// From the 32 bytes of [`Self::as_bytes`].
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// The 32 bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {

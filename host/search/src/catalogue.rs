@@ -167,16 +167,21 @@ impl ProductCatalogue {
         &self.records
     }
 
-    /// Stores products, then waits a little for the indices. The answer is `Ok` as soon as they are stored, whatever the indices do.
+    /// Stores products, then waits a little for the indices. The answer is `Ok` as soon as they are stored, whatever the indices do; none
+    /// stands for a draft that was made from something else than what is there.
     ///
     /// # Errors
     /// When a vector does not fit its space, there would be too many spaces, or the records fail. Nothing is stored then.
-    pub async fn put(&self, drafts: Vec<Draft>, import: Option<(&str, ImportState)>) -> Result<Changed<Vec<Stored>>, CatalogueError> {
+    pub async fn put(
+        &self,
+        drafts: Vec<Draft>,
+        import: Option<(&str, ImportState)>,
+    ) -> Result<Changed<Vec<Option<Stored>>>, CatalogueError> {
         for (space, vector) in drafts.iter().flat_map(|draft| &draft.vectors) {
             self.admit(space, vector.dimension())?;
         }
         let stored = self.records.put(drafts, import).await?;
-        let last = stored.iter().map(|stored| stored.sequence).max();
+        let last = stored.iter().flatten().map(|stored| stored.sequence).max();
         let indexed = match last {
             Some(last) => self.applied(last).await,
             None => true,

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use breakwater_core::{CallContext, Failure};
+use breakwater_core::{CallContext, Failure, Reason};
 
 use crate::filter::Filter;
 use crate::folding::{Folded, fold};
@@ -69,7 +69,7 @@ pub struct Page {
     /// Who ordered.
     pub ranked_by: String,
     /// Why the ranker that should have done it could not.
-    pub rank_degraded: Option<String>,
+    pub rank_degraded: Option<Reason>,
     /// Asking the index.
     pub index_time: Duration,
     /// Reading the products.

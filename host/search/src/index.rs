@@ -1,7 +1,7 @@
 //! Indices of vectors.
 
 use breakwater_core::{BoxFuture, Deadline, Failure, FailureKind};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::filter::{Filter, Traits};
 use crate::space::Space;
@@ -50,7 +50,7 @@ pub struct Hit {
 }
 
 /// How a query was answered. Chosen by the share of the index that the filter admits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Method {
     /// Compared with everything admitted.

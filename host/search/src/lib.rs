@@ -7,8 +7,8 @@
 #![deny(unsafe_code)]
 
 pub mod catalogue;
-pub mod exact;
 pub mod embedded;
+pub mod exact;
 pub mod filter;
 pub mod find;
 pub mod folding;

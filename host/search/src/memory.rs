@@ -45,9 +45,13 @@ impl Tables {
         self.sequence
     }
 
-    fn put(&mut self, draft: Draft) -> Stored {
-        let sequence = self.next();
+    fn put(&mut self, draft: Draft) -> Option<Stored> {
         let known = self.keys.get(&draft.product.id).copied();
+        let found = known.and_then(|key| self.products.get(&key)).map_or(0, |stored| stored.sequence);
+        if draft.of.is_some_and(|of| of != found) {
+            return None;
+        }
+        let sequence = self.next();
         let key = known.unwrap_or_else(|| {
             self.last_key += 1;
             Key(self.last_key)
@@ -66,7 +70,7 @@ impl Tables {
         for (space, vector) in draft.vectors {
             self.spaces.entry(space).or_default().insert(key, Row { sequence, vector: Some(vector) });
         }
-        stored
+        Some(stored)
     }
 
     fn delete(&mut self, id: &str) -> Option<(Stored, u64)> {
@@ -108,9 +112,13 @@ fn ready<'a, T: Send + 'a>(value: T) -> BoxFuture<'a, Result<T, RecordsError>> {
 }
 
 impl ProductRecords for MemoryProductRecords {
-    fn put<'a>(&'a self, drafts: Vec<Draft>, import: Option<(&'a str, ImportState)>) -> BoxFuture<'a, Result<Vec<Stored>, RecordsError>> {
+    fn put<'a>(
+        &'a self,
+        drafts: Vec<Draft>,
+        import: Option<(&'a str, ImportState)>,
+    ) -> BoxFuture<'a, Result<Vec<Option<Stored>>, RecordsError>> {
         let mut tables = self.tables();
-        let stored: Vec<Stored> = drafts.into_iter().map(|draft| tables.put(draft)).collect();
+        let stored: Vec<_> = drafts.into_iter().map(|draft| tables.put(draft)).collect();
         if let Some((name, state)) = import {
             tables.imports.insert(name.to_owned(), state);
         }

@@ -13,7 +13,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use breakwater_core::{BoxFuture, CallContext, Failure};
+use breakwater_core::{BoxFuture, CallContext, Failure, Reason};
 
 use crate::product::Stored;
 
@@ -54,7 +54,7 @@ pub struct Ranking {
     /// Such as `plugin:rank-weighted@0.1.0` or `host`.
     pub by: String,
     /// Why the ranker that should have done it could not.
-    pub degraded: Option<String>,
+    pub degraded: Option<Reason>,
 }
 
 /// Orders candidates.

@@ -33,6 +33,9 @@ pub struct Draft {
     pub vectors: Vec<(Space, Vector)>,
     /// Whether these are all the vectors it has from now on. Set when the image changed.
     pub replace_vectors: bool,
+    /// What this draft was made from: the sequence number of the stored product, 0 for none. If it is another by now, the draft is not
+    /// stored. None stores it whatever is there.
+    pub of: Option<u64>,
 }
 
 /// A change of one space, in the order of sequence numbers.
@@ -101,9 +104,14 @@ pub struct ListRequest {
 ///
 /// Every change gets a sequence number that is larger than all before, also across restarts. One call is one transaction.
 pub trait ProductRecords: Send + Sync + 'static {
-    /// Stores products, replacing those with the same id, which keep their key. In the order given. With `import`, the state of that
-    /// import is stored in the same transaction.
-    fn put<'a>(&'a self, drafts: Vec<Draft>, import: Option<(&'a str, ImportState)>) -> BoxFuture<'a, Result<Vec<Stored>, RecordsError>>;
+    /// Stores products, replacing those with the same id, which keep their key. In the order given; the answer has none where a draft was
+    /// made from something else than what is there ([`Draft::of`]). With `import`, the state of that import is stored in the same
+    /// transaction.
+    fn put<'a>(
+        &'a self,
+        drafts: Vec<Draft>,
+        import: Option<(&'a str, ImportState)>,
+    ) -> BoxFuture<'a, Result<Vec<Option<Stored>>, RecordsError>>;
 
     /// The product with this id.
     fn get<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<Stored>, RecordsError>>;
