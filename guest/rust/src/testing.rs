@@ -14,6 +14,9 @@ use crate::geometry::{AspectRatio, Bounds, Point, Rect, Size};
 use crate::image::{HeatMap, ImageView, Thumbnail};
 use crate::plan::CropPlan;
 
+/// Red, green and blue by the place.
+type Colours = dyn Fn(f64, f64) -> [u8; 3];
+
 /// A made-up image: a size, functions for its maps, and detections.
 ///
 /// ```
@@ -31,7 +34,7 @@ pub struct FakeImage {
     size: Size,
     saliency: Box<dyn Fn(f64, f64) -> f32>,
     luminance: Box<dyn Fn(f64, f64) -> f32>,
-    colours: Option<Box<dyn Fn(f64, f64) -> [u8; 3]>>,
+    colours: Option<Box<Colours>>,
     detections: Result<Vec<Detection>, Failure>,
     calls: RefCell<Vec<&'static str>>,
 }

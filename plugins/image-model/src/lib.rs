@@ -4,9 +4,11 @@
 
 mod crop;
 mod detection;
+mod features;
 mod geometry;
 pub mod schemas;
 
 pub use crop::{CropOutput, Picture, Term};
 pub use detection::{DetectOutput, Detection, MAX_DETECTIONS, MAX_LABEL, MAX_LANDMARKS};
+pub use features::{FeaturesOutput, direction};
 pub use geometry::{Bounds, Point, RatioInput, Rect, Size};

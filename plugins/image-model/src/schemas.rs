@@ -16,3 +16,11 @@ pub const BATCH_OUTPUT: &str = include_str!("../schemas/process-batch.output.jso
 pub const SHEET_INPUT: &str = include_str!("../schemas/compose-sheet.input.json");
 /// Output of `compose-sheet`.
 pub const SHEET_OUTPUT: &str = include_str!("../schemas/compose-sheet.output.json");
+/// Input of `extract-features`.
+pub const FEATURES_INPUT: &str = include_str!("../schemas/extract-features.input.json");
+/// Output of `extract-features`.
+pub const FEATURES_OUTPUT: &str = include_str!("../schemas/extract-features.output.json");
+/// Input of `extract-features-batch`.
+pub const FEATURES_BATCH_INPUT: &str = include_str!("../schemas/extract-features-batch.input.json");
+/// Output of `extract-features-batch`.
+pub const FEATURES_BATCH_OUTPUT: &str = include_str!("../schemas/extract-features-batch.output.json");

@@ -104,14 +104,16 @@ async fn a_fallback_is_probed_at_its_levels() {
 async fn the_shipped_adapters_and_fallbacks_pass_their_probes_and_go_together() {
     let outside = Outside::new(|_| Does::Never);
     let host = host(&outside, |config| config.limits.cpu = std::time::Duration::from_millis(500)).await;
-    for id in ["adapter-image-service", "adapter-talent", "fallback-talent", "fallback-vision"] {
+    for id in
+        ["adapter-clip-service", "adapter-image-service", "adapter-talent", "fallback-descriptor", "fallback-talent", "fallback-vision"]
+    {
         let package = shipped_package(id);
         assert!(!package.fixtures().is_empty(), "{id} has no fixtures");
         host.catalogue.deploy(package).await.unwrap_or_else(|error| panic!("{id}: {error}"));
     }
     assert!(outside.seen().is_empty());
     let snapshot = host.snapshot();
-    for operation in ["generate-resume", "find-matching-jobs", "calculate-analytics", "detect-objects", "crop-image"] {
+    for operation in ["generate-resume", "find-matching-jobs", "calculate-analytics", "detect-objects", "crop-image", "extract-features"] {
         assert_eq!(snapshot.adapters(operation).len(), 1, "{operation}");
         assert!(!snapshot.fallbacks(operation).is_empty(), "{operation}");
     }
