@@ -4,6 +4,7 @@ use breakwater_core::{BoxFuture, Deadline, Failure, FailureKind};
 use serde::{Deserialize, Serialize};
 
 use crate::filter::{Filter, Traits};
+use crate::recall::Recall;
 use crate::space::Space;
 use crate::vector::Vector;
 
@@ -175,6 +176,11 @@ pub trait VectorIndex: Send + Sync + 'static {
 
     /// Memory and storage held, in bytes, as far as known.
     fn bytes(&self) -> u64;
+
+    /// What its recall was lately, when somebody measures it; see [`crate::recall`].
+    fn recall(&self) -> Option<Recall> {
+        None
+    }
 }
 
 /// Opens the indices of spaces.

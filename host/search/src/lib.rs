@@ -18,6 +18,7 @@ pub mod paging;
 pub mod planner;
 pub mod product;
 pub mod ranking;
+pub mod recall;
 pub mod records;
 pub mod space;
 pub mod vector;

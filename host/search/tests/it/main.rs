@@ -11,3 +11,4 @@
 mod embedded;
 #[path = "../conformance/indices.rs"]
 mod indices;
+mod recall;
