@@ -25,6 +25,9 @@ section! {
     Urls = "urls" {
         /// Networks that may be reached though they are private.
         allow_addresses: Vec<ipnet::IpNet> = "[]" (Restart);
+        /// Hosts from which pictures are fetched that callers name by URL, such as `cdn.example`, `*.example` or `cdn.example:8443`; none
+        /// refuses every such picture.
+        image_hosts: Vec<String> = "[]" (Restart);
         /// Redirects that are followed; each is checked like the first URL.
         max_redirects: u32 = "5" in "0" to "20" (Restart);
     }

@@ -32,6 +32,8 @@ section! {
         max_delay: Duration = r#""2ms""# in r#""0s""# to r#""1s""# (Restart);
         /// Calls of one model that may wait; more are refused at once.
         queue: usize = "256" in "1" to "65536" (Restart);
+        /// How long a call may wait for its turn; one that waits longer is refused.
+        max_wait: Duration = r#""20s""# in r#""1ms""# to r#""1h""# (Restart);
         /// Pictures that one model computes side by side on the CPU; 0 takes as many as there are cores. Never more than `operations.cpu_threads`.
         threads: usize = "0" in "0" to "1024" (Restart);
         /// Memory for remembered detections and features.

@@ -20,8 +20,6 @@ section! {
         /// Its folder, as Hugging Face has it (`config.json`, `model.safetensors` or its parts), or one `.safetensors` file beside a
         /// `config.json`. Not set: the folder of its name in `models` below the data directory.
         path: Option<PathBuf> = "" (Restart);
-        /// Whether it is loaded at the start; one that is not is loaded when an operator asks for it.
-        load: bool = "true" (Restart);
         /// Where it runs: `auto` takes the device of the others.
         device: Device = r#""auto""# (Restart);
         /// Ids of plugins that may use it. Not set: every one whose manifest names it.
@@ -35,11 +33,7 @@ section! {
         /// The model that is asked when a call names none.
         model: String = r#""efficientnet-lite0""# (Restart);
         /// The most images or texts in one run of a model.
-        max_batch: usize = "16" in "1" to "256" (Restart);
-        /// How long the first of a batch waits for others that are on their way.
-        max_delay: Duration = r#""2ms""# in r#""0s""# to r#""1s""# (Restart);
-        /// Calls of one model that may wait; more are refused at once.
-        queue: usize = "1024" in "1" to "65536" (Restart);
+        max_batch: usize = "32" in "1" to "256" (Restart);
         /// How long an image or text that made a model fail is refused without being tried again.
         quarantine: Duration = r#""10m""# in r#""0s""# to r#""24h""# (Restart);
     }

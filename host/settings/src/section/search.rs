@@ -26,7 +26,7 @@ section! {
         /// Connections to it.
         postgres_connections: u32 = "8" in "1" to "256" (Restart);
         /// The longest that one statement may take.
-        postgres_timeout: Duration = r#""10s""# in r#""10ms""# to r#""10m""# (Restart);
+        postgres_timeout: Duration = r#""30s""# in r#""10ms""# to r#""10m""# (Restart);
         /// Whether vectors are kept there in half precision: half the memory, up to 4000 dimensions instead of 2000.
         postgres_half: bool = "true" (Restart);
         /// Models whose vectors every product gets besides that of `embeddings.model`: those of an alias, so that both can be searched.
@@ -43,8 +43,11 @@ section! {
         quality_weight: f64 = "0.1" in "0.0" to "1.0" (Restart);
         /// The plugin that orders what was found. Not set: `rank-weighted` if it is there.
         ranker: Option<String> = "" (Restart);
-        /// Vectors that one index holds at most.
-        max_vectors: usize = "10000000" in "1" to "1000000000" (Restart);
+        /// Candidates that a walk through an index keeps: the more, the better the recall and the slower. Not set: 144 embedded, 100 in
+        /// PostgreSQL.
+        ef: Option<u32> = "" in "1" to "1000" (Restart);
+        /// Vectors that one embedded index holds at most; one of 512 numbers takes about 2.2 KB of memory.
+        max_vectors: usize = "2000000" in "1" to "1000000000" (Restart);
         /// Changes after which an embedded index is written to disk.
         snapshot_changes: u64 = "10000" in "1" to "100000000" (Restart);
         /// The longest that changes wait for that.
