@@ -13,6 +13,8 @@ pub(crate) mod activation;
 pub(crate) mod norm;
 pub(crate) mod product;
 pub(crate) mod softmax;
+#[cfg(test)]
+mod tests;
 pub(crate) mod widen;
 
 use breakwater_convnet::Isa;
