@@ -34,7 +34,8 @@ pub(super) struct Core {
     still: Mutex<()>,
     /// Copies of what the locks guard, for whoever must not wait.
     pub(super) sequence: AtomicU64,
-    bytes: AtomicU64,
+    row_bytes: AtomicU64,
+    graph_bytes: AtomicU64,
     /// Rows outside of the graph; tells writers when there are few again.
     pub(super) outside: watch::Sender<u32>,
     /// Set when what is stored of the space was deleted: nothing is written any more.
@@ -49,7 +50,9 @@ impl Core {
         permits: Arc<CpuPermits>,
         (rows, graph): (Rows, Graph),
     ) -> Self {
-        let core = Self {
+        let (row_bytes, graph_bytes) = (rows.bytes(), graph.bytes());
+        let outside = rows.slab.len().saturating_sub(graph.covered);
+        Self {
             space,
             folder,
             options,
@@ -58,12 +61,11 @@ impl Core {
             graph: FairLock::new(graph),
             rows: RwLock::new(rows),
             still: Mutex::default(),
-            bytes: AtomicU64::new(0),
-            outside: watch::channel(0).0,
+            row_bytes: AtomicU64::new(row_bytes),
+            graph_bytes: AtomicU64::new(graph_bytes),
+            outside: watch::channel(outside).0,
             removed: AtomicBool::new(false),
-        };
-        core.measure();
-        core
+        }
     }
 
     /// Whatever panics leaves rows that agree with each other.
@@ -80,17 +82,18 @@ impl Core {
         self.still.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Memory held, as it was after the last change.
     pub(super) fn bytes(&self) -> u64 {
-        self.bytes.load(Ordering::Relaxed)
+        self.row_bytes.load(Ordering::Relaxed) + self.graph_bytes.load(Ordering::Relaxed)
     }
 
-    /// Notes how large it is. Waits for nobody: the next change notes it again.
-    pub(super) fn measure(&self) {
-        let Ok(graph) = self.graph.try_read() else { return };
-        let rows = self.rows();
-        self.bytes.store(rows.bytes() + graph.bytes(), Ordering::Relaxed);
-        // Under the rows' lock, so that no addition is missed.
-        self.outside.send_replace(rows.slab.len().saturating_sub(graph.covered));
+    /// Notes how large rows and graph are, of which the caller has the locks. Returns how many rows are outside of the graph.
+    pub(super) fn note(&self, rows: &Rows, graph: &Graph) -> u32 {
+        let outside = rows.slab.len().saturating_sub(graph.covered);
+        self.row_bytes.store(rows.bytes(), Ordering::Relaxed);
+        self.graph_bytes.store(graph.bytes(), Ordering::Relaxed);
+        self.outside.send_replace(outside);
+        outside
     }
 
     /// Keeps entries. Runs on the pool.
@@ -99,6 +102,7 @@ impl Core {
         let before = rows.slab.len();
         rows.upsert(entries, sequence, self.options.max_vectors)?;
         self.sequence.store(rows.sequence, Ordering::Release);
+        self.row_bytes.store(rows.bytes(), Ordering::Relaxed);
         let added = rows.slab.len() - before;
         self.outside.send_modify(|outside| *outside = outside.saturating_add(added));
         Ok(())

@@ -28,6 +28,9 @@ pub(super) const EXPANSION: usize = 128;
 /// Places the graph has from the start; they double whenever they run out.
 const CAPACITY: usize = 8192;
 
+/// Where a node is, where its vector is, and an entry of the table of keys.
+const BYTES_PER_PLACE: usize = 8 + 8 + 16;
+
 /// Rows as a graph.
 pub(super) struct Graph {
     index: Index,
@@ -152,9 +155,11 @@ impl Graph {
         Ok(graph)
     }
 
-    /// Memory held, in bytes.
+    /// Memory held, in bytes: what was asked of the system for nodes and vectors, and the tables that find them. (usearch's own figure
+    /// looks at every node.)
     pub(super) fn bytes(&self) -> u64 {
-        self.index.memory_usage() as u64
+        let memory = self.index.memory_stats();
+        (memory.graph_allocated + memory.vectors_allocated + self.index.capacity() * BYTES_PER_PLACE) as u64
     }
 }
 

@@ -62,7 +62,6 @@ fn tend(core: &Arc<Core>) -> Result<(), IndexError> {
             Due::TakeIn => while !abandoned(core) && take_in(core)? {},
         }
     }
-    core.measure();
     Ok(())
 }
 
@@ -105,12 +104,7 @@ fn take_in(core: &Core) -> Result<bool, IndexError> {
     };
     graph.add(&slab, &next, threads)?;
     graph.covered = end;
-    let left = {
-        let rows = core.rows();
-        let left = rows.slab.len() - end;
-        core.outside.send_replace(left);
-        left
-    };
+    let left = core.note(&core.rows(), &graph);
     drop((graph, still, permit));
     Ok(left > 0)
 }
@@ -137,7 +131,7 @@ fn compact(core: &Arc<Core>) -> Result<(), IndexError> {
     let labels = rows.labels.of_rows(before.iter().copied());
     let left = (std::mem::replace(&mut *rows, Rows::of(slab, labels, alive, 0)), std::mem::replace(&mut *old_graph, graph));
     rows.sequence = left.0.sequence;
-    core.outside.send_replace(rows.slab.len().saturating_sub(old_graph.covered));
+    core.note(&rows, &old_graph);
     drop((rows, old_graph, still));
     // Giving back much memory takes time; nobody waits for it.
     drop(left);

@@ -4,7 +4,7 @@
 
 mod changes;
 mod concurrency;
-mod data;
+pub(crate) mod data;
 mod filters;
 mod limits;
 mod restarts;

@@ -1,5 +1,8 @@
 //! The embedded index.
 
+mod graph;
+mod storage;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,6 +11,10 @@ use breakwater_search::Indices;
 use breakwater_search::embedded::{EmbeddedIndices, EmbeddedOptions};
 
 use crate::indices;
+
+/// A graph of almost everything, and almost no bitmaps.
+const EAGER: EmbeddedOptions =
+    EmbeddedOptions { max_vectors: 100_000, ef: 32, graph_from: 100, outside: 10, most_outside: 50, dead: 200, max_labels: 3 };
 
 fn open(folder: &Path, options: EmbeddedOptions) -> Arc<dyn Indices> {
     let permits = CpuPermits::start("test", 4, 100).unwrap();
@@ -23,7 +30,5 @@ async fn without_a_graph_it_conforms() {
 #[tokio::test(flavor = "multi_thread")]
 async fn with_a_graph_of_almost_everything_it_conforms() {
     let folder = tempfile::tempdir().unwrap();
-    let options =
-        EmbeddedOptions { graph_from: 100, outside: 10, most_outside: 50, dead: 200, ef: 32, max_labels: 3, ..EmbeddedOptions::default() };
-    indices::conforms(async || open(folder.path(), options)).await;
+    indices::conforms(async || open(folder.path(), EAGER)).await;
 }
