@@ -8,7 +8,11 @@
     reason = "a test that meets a surprise should stop there, also in a shared function"
 )]
 
+mod catalogue;
 mod embedded;
 #[path = "../conformance/indices.rs"]
 mod indices;
+mod paging;
+#[path = "../records/conformance.rs"]
+mod product_records;
 mod recall;
