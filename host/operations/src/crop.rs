@@ -132,6 +132,7 @@ impl Operations {
     /// `cpu.overloaded`. What loading, decoding and encoding fail with, and `call.deadline`. A failing plugin is no failure: the
     /// answer is degraded.
     pub async fn crop(&self, context: &CallContext, input: CropInput) -> Result<CropOutput, Failure> {
+        let input = CropInput { image: self.fetched(context, input.image).await?, ..input };
         let (context, snapshot) = self.enter(context);
         let entry = snapshot.table.get(CROP_IMAGE.name)?;
         let here = async |context: CallContext| self.crop_here(&context, &snapshot.plugins, input.clone()).await;
@@ -145,7 +146,7 @@ impl Operations {
         let reply = json::crop::Reply::of(outcome.value)?;
         let (picture, path, size) = match self.picture_of(&reply, input.store, context.deadline).await? {
             Some((picture, path)) => (picture, path, reply.size()),
-            None => self.cut_as_told(&reply, &input, context.deadline).await?,
+            None => self.cut_as_told(&context, &reply, &input).await?,
         };
         reply.into_output((picture, size), path, &input, history)
     }
@@ -171,11 +172,12 @@ impl Operations {
     /// Cuts where a provider says that makes no pictures itself, such as a fallback plugin.
     async fn cut_as_told(
         &self,
+        context: &CallContext,
         reply: &json::crop::Reply,
         input: &CropInput,
-        deadline: Deadline,
     ) -> Result<(Bytes, Option<String>, Size), Failure> {
-        let bytes = input.image.clone().load(self.media(), deadline).await?;
+        let deadline = context.deadline;
+        let bytes = self.load(context, input.image.clone()).await?;
         let (image, _) = source::decode(self.cpu(), bytes, self.limits(), deadline, |info| Ok(info.size)).await?;
         let crop = reply.crop();
         if !crop.lies_inside(image.size()) {
@@ -209,7 +211,7 @@ impl Operations {
         let (strategy, generation) = plan::strategy(plugins, &request.plan.strategy)?;
         let mut timings = CropTimings::default();
 
-        let bytes = input.image.load(self.media(), deadline).await?;
+        let bytes = self.load(context, input.image).await?;
         timings.read = started.elapsed();
         let (ratio, output_size) = (request.plan.ratio, request.size);
         let raster = move |info: &breakwater_vision::Info| Ok(raster_size(info.size, ratio, output_size));

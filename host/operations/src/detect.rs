@@ -68,6 +68,7 @@ impl Operations {
     /// `detect.threshold-invalid`, what loading and decoding fail with, or the first detector's failure when every kind failed and no
     /// other provider of the operation answers.
     pub async fn detect(&self, context: &CallContext, input: DetectInput) -> Result<Outcome<DetectOutput>, Failure> {
+        let input = DetectInput { image: self.fetched(context, input.image).await?, ..input };
         let (context, snapshot) = self.enter(context);
         let entry = snapshot.table.get(DETECT_OBJECTS.name)?;
         let here = async |context: CallContext| self.detect_here(&context, input.clone()).await;
@@ -98,7 +99,7 @@ impl Operations {
         let threshold = checked_threshold(input.threshold)?;
         let kinds = distinct(if input.kinds.is_empty() { &DEFAULT_KINDS } else { &input.kinds });
 
-        let bytes = input.image.load(self.media(), deadline).await?;
+        let bytes = self.load(context, input.image).await?;
         let read = started.elapsed();
         let smallest = |info: &breakwater_vision::Info| Ok(source::smallest_for_analysis(info.size));
         let (image, decode) = source::decode(self.cpu(), bytes, self.limits(), deadline, smallest).await?;

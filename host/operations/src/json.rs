@@ -5,6 +5,7 @@ pub(crate) mod crop;
 pub(crate) mod detect;
 pub(crate) mod features;
 pub(crate) mod plan;
+pub(crate) mod search;
 
 use breakwater_core::{Attachment, Bounds, Detection, DetectionKind, Failure, Payload, Point, Rect, Size};
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,11 @@ pub(crate) fn payload(source: &ImageSource, mut fields: serde_json::Map<String, 
     match source {
         ImageSource::Path(path) => {
             fields.insert("image_path".to_owned(), path.clone().into());
+            Payload::json(fields.into())
+        }
+        // Whoever takes URLs has fetched them before.
+        ImageSource::Url(url) => {
+            fields.insert("image_url".to_owned(), url.clone().into());
             Payload::json(fields.into())
         }
         ImageSource::Bytes(bytes) => {

@@ -19,6 +19,7 @@ mod json;
 pub mod listing;
 pub mod management;
 pub mod media;
+pub mod models;
 pub mod operation;
 pub mod operations;
 pub mod output_size;
@@ -35,8 +36,11 @@ mod table;
 mod testing;
 mod typed;
 
-pub use breakwater_inference::{DeviceKind, DeviceReport};
+pub use breakwater_inference::{
+    DataType, DeviceKind, DeviceReport, EmbedderInfo, LoadState, ModelMetadata, ModelState, Tensor, TensorData, TensorSpec,
+};
 pub use breakwater_plugins::{GenerationInfo, GenerationState, PluginInfo};
+pub use breakwater_search::{Filter, Method, Product, Space, Vector};
 pub use breakwater_vision::Format;
 pub use chains::{Caching, ChainConfig, Chains};
 pub use crop::{CropInput, CropOutput, CropTimings};
@@ -47,6 +51,7 @@ pub use features::{Embedder, ModelEmbedder};
 pub use listing::{OperationInfo, ProviderInfo};
 pub use management::PackageParts;
 pub use media::{MediaError, MediaRoot};
+pub use models::Models;
 pub use operation::{OPERATIONS, Operation, OperationEffect};
 pub use operations::{Operations, OperationsConfig, Parts};
 pub use output_size::WantedSize;

@@ -5,8 +5,10 @@
 //! regular files are read, and their size is checked before a byte is.
 
 mod input;
+mod listing;
 mod output;
 mod resolve;
+mod upload;
 
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -16,6 +18,8 @@ use breakwater_core::{Deadline, Failure};
 use breakwater_resilience::CpuPermits;
 use breakwater_vision::Format;
 use bytes::Bytes;
+
+pub(crate) use listing::Walk;
 
 /// The longest path accepted, in bytes.
 const MAX_PATH: usize = 1024;

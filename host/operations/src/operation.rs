@@ -1,7 +1,7 @@
 //! The operations: their names, what they change, how long they may take, and whether an answer may be kept.
 //!
-//! The types of an operation's input and output are those of its module ([`crate::detect`], [`crate::plan`], [`crate::crop`]); features
-//! are JSON only.
+//! The types of an operation's input and output are those of its module ([`crate::detect`], [`crate::features`], [`crate::search`],
+//! [`crate::plan`], [`crate::crop`]).
 
 use std::time::Duration;
 
@@ -49,6 +49,24 @@ pub const EXTRACT_FEATURES: Operation = Operation {
     cacheability: Cacheability::ByContent,
 };
 
+/// Gives the features of a text, by a model of the host that takes images and texts.
+pub const EMBED_TEXT: Operation = Operation {
+    name: "embed-text",
+    summary: "Gives the features of a text, by which it can be compared with images and other texts.",
+    effect: OperationEffect::Read,
+    timeout: Duration::from_secs(15),
+    cacheability: Cacheability::ByContent,
+};
+
+/// Finds products: [`crate::search::SearchRequest`] to [`crate::search::SearchPage`].
+pub const SEARCH_PRODUCTS: Operation = Operation {
+    name: "search-products",
+    summary: "Finds the products that look most like an image, a text, a vector or another product.",
+    effect: OperationEffect::Read,
+    timeout: Duration::from_secs(30),
+    cacheability: Cacheability::None,
+};
+
 /// Chooses where to cut: [`crate::plan::PlanInput`] to [`breakwater_core::CropPlan`].
 pub const PLAN_CROP: Operation = Operation {
     name: "plan-crop",
@@ -69,4 +87,4 @@ pub const CROP_IMAGE: Operation = Operation {
 };
 
 /// Every operation.
-pub const OPERATIONS: [Operation; 4] = [DETECT_OBJECTS, EXTRACT_FEATURES, PLAN_CROP, CROP_IMAGE];
+pub const OPERATIONS: [Operation; 6] = [DETECT_OBJECTS, EXTRACT_FEATURES, EMBED_TEXT, SEARCH_PRODUCTS, PLAN_CROP, CROP_IMAGE];

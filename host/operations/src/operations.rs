@@ -10,6 +10,7 @@ use breakwater_flags::Flags;
 use breakwater_inference::DeviceReport;
 use breakwater_plugins::Catalogue;
 use breakwater_resilience::CpuPermits;
+use breakwater_search::ProductCatalogue;
 use breakwater_telemetry::{Metrics, Tracer};
 use breakwater_upstream::Upstreams;
 use breakwater_vision::Limits;
@@ -19,6 +20,8 @@ use crate::detectors::Detectors;
 use crate::features::Embedder;
 use crate::invoke::HostSnapshot;
 use crate::media::MediaRoot;
+use crate::search::SearchConfig;
+use crate::search::shared::SearchState;
 use crate::table::Table;
 
 /// What the composition root decides.
@@ -28,6 +31,11 @@ pub struct OperationsConfig {
     pub limits: Limits,
     /// Where paths are looked up and results are written; none means that pictures cannot be named by path.
     pub media: Option<Arc<MediaRoot>>,
+    /// Hosts from which pictures may be fetched that callers name by URL, as patterns of [`breakwater_upstream::HostPattern`]; none refuses
+    /// all of them.
+    pub image_hosts: Vec<String>,
+    /// How search behaves when a call does not say.
+    pub search: SearchConfig,
 }
 
 /// What the operations are made of. The composition root fills it in.
@@ -46,6 +54,8 @@ pub struct Parts {
     pub cache: Arc<Cache>,
     /// Feature flags.
     pub flags: Arc<Flags>,
+    /// Products and their indices.
+    pub products: Arc<ProductCatalogue>,
     /// Counted into.
     pub metrics: Arc<Metrics>,
     /// Told of spans.
@@ -62,6 +72,7 @@ pub struct Operations {
     chains: ArcSwap<Chains>,
     current: ArcSwap<Current>,
     flights: Flights,
+    search: SearchState,
     this: Weak<Self>,
 }
 
@@ -84,6 +95,7 @@ impl Operations {
             chains: ArcSwap::new(chains),
             current: ArcSwap::from_pointee(current),
             flights: Flights::new(FlightConfig::default()),
+            search: SearchState::default(),
             this: Weak::clone(this),
         })
     }
@@ -144,6 +156,26 @@ impl Operations {
 
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.parts.metrics
+    }
+
+    pub(crate) fn shared_metrics(&self) -> &Arc<Metrics> {
+        &self.parts.metrics
+    }
+
+    pub(crate) fn config(&self) -> &OperationsConfig {
+        &self.config
+    }
+
+    pub(crate) fn image_hosts(&self) -> &[String] {
+        &self.config.image_hosts
+    }
+
+    pub(crate) fn parts(&self) -> &Parts {
+        &self.parts
+    }
+
+    pub(crate) fn state(&self) -> &SearchState {
+        &self.search
     }
 
     pub(crate) fn tracer(&self) -> &Arc<Tracer> {

@@ -127,7 +127,7 @@ impl Operations {
         let name = input.strategy.unwrap_or_else(|| DEFAULT_STRATEGY.to_owned());
         let (strategy, generation) = strategy(plugins, &name)?;
         let request = PlanRequest { strategy: name, ratio: input.ratio, parameters: checked_parameters(input.parameters)? };
-        let bytes = input.image.load(self.media(), context.deadline).await?;
+        let bytes = self.load(context, input.image).await?;
         let smallest = |info: &breakwater_vision::Info| Ok(source::smallest_for_analysis(info.size));
         let (image, _) = source::decode(self.cpu(), bytes, self.limits(), context.deadline, smallest).await?;
         let found =

@@ -89,8 +89,18 @@ impl Operations {
                 Ok(outcome.map(|output| json::detect::output(&output)))
             }
             Local::ExtractFeatures => {
-                let outcome = self.features_here(context, json::features::input(payload)?).await?;
-                Ok(outcome.map(|embedding| json::features::output(&embedding)))
+                let (image, model) = json::features::input(payload)?;
+                let outcome = self.features_here(context, image, model.as_deref()).await?;
+                Ok(outcome.map(|features| json::features::output(&features)))
+            }
+            Local::EmbedText => {
+                let (text, model) = json::features::text_input(payload)?;
+                let outcome = self.text_features_here(context, &text, model.as_deref()).await?;
+                Ok(outcome.map(|features| json::features::output(&features)))
+            }
+            Local::SearchProducts => {
+                let outcome = self.search_here(context, json::search::input(payload)?).await?;
+                Ok(outcome.map(|page| json::search::output(&page)))
             }
             Local::CropImage => {
                 let output = self.crop_here(context, &snapshot.plugins, json::crop::input(payload, self.media().is_some())?).await?;
@@ -114,11 +124,15 @@ impl Operations {
             ends: is_about_the_request,
             ask: Box::new(move |Asking { deadline, .. }| {
                 Box::pin(async move {
+                    if self.is_for_a_model_of_the_host(&call.operation, &call.payload) {
+                        return Ok(None);
+                    }
                     let work = |context: CallContext| async move {
                         generation.invoke(&context, &call.operation, &call.payload.json, &call.payload.attachments).await
                     };
                     let reply = self.asked(call, generation, deadline, work).await?;
                     entry.schema.check_output(&reply.json)?;
+                    self.check_features(&call.operation, Some(&call.payload.json), &reply.json)?;
                     Ok(Some(Answer::plain(reply)))
                 })
             }),
@@ -146,7 +160,9 @@ impl Operations {
                     let work = |context: CallContext| async move {
                         generation.degrade_within(&context, &entry.schema, &level.name, &payload.json, &payload.attachments, &cause).await
                     };
-                    Ok(self.asked(call, generation, deadline, work).await?.map(Answer::plain))
+                    let Some(reply) = self.asked(call, generation, deadline, work).await? else { return Ok(None) };
+                    self.check_features(&call.operation, None, &reply.json)?;
+                    Ok(Some(Answer::plain(reply)))
                 })
             }),
         }
@@ -211,7 +227,8 @@ pub(crate) fn static_provider<'a>(answer: serde_json::Value) -> Provider<'a, Ans
     }
 }
 
-/// The same of a picture that is not there or no picture: the host has looked at it itself.
+/// The same of a picture that is not there or no picture, which the host has looked at itself, and of a model that there is not.
 pub(crate) fn is_about_the_input(failure: &Failure) -> bool {
-    is_about_the_request(failure) || failure.code.starts_with("media.") || failure.code.starts_with("image.")
+    let code = &*failure.code;
+    is_about_the_request(failure) || code.starts_with("media.") || code.starts_with("image.") || code == "embedder.unknown-model"
 }

@@ -23,17 +23,22 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(120);
 pub(crate) enum Local {
     DetectObjects,
     ExtractFeatures,
+    EmbedText,
+    SearchProducts,
     PlanCrop,
     CropImage,
 }
 
 impl Local {
-    const ALL: [Self; 4] = [Self::DetectObjects, Self::ExtractFeatures, Self::PlanCrop, Self::CropImage];
+    const ALL: [Self; 6] =
+        [Self::DetectObjects, Self::ExtractFeatures, Self::EmbedText, Self::SearchProducts, Self::PlanCrop, Self::CropImage];
 
     fn operation(self) -> Operation {
         match self {
             Self::DetectObjects => operation::DETECT_OBJECTS,
             Self::ExtractFeatures => operation::EXTRACT_FEATURES,
+            Self::EmbedText => operation::EMBED_TEXT,
+            Self::SearchProducts => operation::SEARCH_PRODUCTS,
             Self::PlanCrop => operation::PLAN_CROP,
             Self::CropImage => operation::CROP_IMAGE,
         }
@@ -43,6 +48,8 @@ impl Local {
         match self {
             Self::DetectObjects => json::detect::spec(),
             Self::ExtractFeatures => json::features::spec(),
+            Self::EmbedText => json::features::text_spec(),
+            Self::SearchProducts => json::search::spec(),
             Self::PlanCrop => json::plan::spec(),
             Self::CropImage => json::crop::spec(),
         }
@@ -220,7 +227,7 @@ mod tests {
     fn the_operations_of_the_host_are_there_without_configuration() {
         let table = table(&Chains::new());
         let names: Vec<_> = table.entries().map(|entry| entry.spec().name.as_str()).collect();
-        assert_eq!(names, ["crop-image", "detect-objects", "extract-features", "plan-crop"]);
+        assert_eq!(names, ["crop-image", "detect-objects", "embed-text", "extract-features", "plan-crop", "search-products"]);
         assert!(matches!(table.get("detect-objects").unwrap().live.as_slice(), [Live::Local(Local::DetectObjects)]));
     }
 

@@ -7,6 +7,11 @@
     reason = "a test that meets a surprise should stop there, also in a function that tests share"
 )]
 
+#[path = "calls/imports.rs"]
+mod imports;
+#[path = "calls/search.rs"]
+mod search;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,16 +19,19 @@ use std::time::Duration;
 
 use breakwater_cache::{Cache, CacheConfig};
 use breakwater_core::{
-    Bounds, CallContext, Caller, Deadline, Detection, DetectionKind, Failure, FailureKind, Invoker, Payload, Principal, ServedBy, Size,
+    Bounds, CallContext, Caller, Deadline, Detection, DetectionKind, Digest, Failure, FailureKind, Invoker, Payload, Principal, ServedBy,
+    Size,
 };
 use breakwater_flags::{Flag, Flags, MemoryFlagRecords};
-use breakwater_inference::{DeviceKind, DeviceReport, Embedding};
+use breakwater_inference::{DeviceKind, DeviceReport, EmbedderInfo, Embedding, Priority};
+use breakwater_operations::search::SearchConfig;
 use breakwater_operations::{
     Caching, ChainConfig, Chains, CropInput, DetectInput, Detectors, Embedder, ImageSource, MediaRoot, Operations, OperationsConfig, Parts,
     Readiness, ReadinessConfig, WantedSize, readiness,
 };
 use breakwater_plugins::{Catalogue, Compiler, Detect, MemoryRecords, Ports, RuntimeConfig};
 use breakwater_resilience::CpuPermits;
+use breakwater_search::ProductCatalogue;
 use breakwater_telemetry::{Metrics, Tracer};
 use breakwater_upstream::{NoUpstreamObserver, Upstreams, UpstreamsConfig};
 use breakwater_vision::{Image, Limits};
@@ -88,30 +96,82 @@ impl Detectors for Told {
     }
 }
 
-/// Features of its own for every shape of picture; fails when faces fail.
+/// Features of its own for every shape of picture, and for every length of text by `told-texts`; fails when faces fail.
 impl Embedder for Told {
-    fn embed<'a>(&'a self, image: &'a Arc<Image>, _: Deadline) -> BoxFuture<'a, Result<Arc<Embedding>, Failure>> {
+    fn models(&self) -> Vec<EmbedderInfo> {
+        ["told", "told-texts"].map(told_model).to_vec()
+    }
+
+    fn default_model(&self) -> Arc<str> {
+        "told".into()
+    }
+
+    fn embed_image<'a>(
+        &'a self,
+        model: Option<&'a str>,
+        image: &'a Arc<Image>,
+        _: Priority,
+        _: Deadline,
+    ) -> BoxFuture<'a, Result<Arc<Embedding>, Failure>> {
         let fails = matches!(self.faces, Behaviour::Fails);
         Box::pin(async move {
             if fails {
                 return Err(Failure::new(FailureKind::Unavailable, "embedder.unavailable", "it is down"));
             }
             let Size { width, height } = image.raster().size();
-            Ok(Arc::new(Embedding::new("told", breakwater_core::Digest::of(b"told"), &[width as f32, height as f32]).unwrap()))
+            embedding(model, &[width as f32, height as f32])
         })
     }
 
-    fn has_cached(&self, _: &Image) -> bool {
+    fn embed_text<'a>(
+        &'a self,
+        model: Option<&'a str>,
+        text: &'a str,
+        _: Priority,
+        _: Deadline,
+    ) -> BoxFuture<'a, Result<Arc<Embedding>, Failure>> {
+        Box::pin(async move {
+            if model == Some("told") {
+                return Err(Failure::invalid("embedder.no-text", "it takes no texts"));
+            }
+            embedding(model, &[text.len() as f32, 100.0])
+        })
+    }
+
+    fn tokens<'a>(&'a self, _: Option<&'a str>, text: &'a str, _: Deadline) -> BoxFuture<'a, Result<u32, Failure>> {
+        Box::pin(async move { Ok(text.split_whitespace().count() as u32) })
+    }
+
+    fn has_cached(&self, _: Option<&str>, _: &Image) -> bool {
         false
     }
 
-    fn raster(&self, image: Size) -> Size {
+    fn raster(&self, _: Option<&str>, image: Size) -> Size {
         image
     }
+}
 
-    fn device(&self) -> String {
-        "told".into()
+fn told_model(id: &str) -> EmbedderInfo {
+    EmbedderInfo {
+        id: id.into(),
+        dimension: 2,
+        revision: Digest::of(id.as_bytes()),
+        images: true,
+        texts: id == "told-texts",
+        max_tokens: None,
+        input: String::new(),
+        licence: None,
+        parameters: 0,
+        device: "told".into(),
     }
+}
+
+fn embedding(model: Option<&str>, features: &[f32]) -> Result<Arc<Embedding>, Failure> {
+    let model = model.unwrap_or("told");
+    if !["told", "told-texts"].contains(&model) {
+        return Err(Failure::new(FailureKind::NotFound, "embedder.unknown-model", "there is no such model"));
+    }
+    Ok(Arc::new(Embedding::new(model, Digest::of(model.as_bytes()), features).unwrap()))
 }
 
 /// Operations with a media root that holds `coffee.png`, 600x400.
@@ -132,6 +192,18 @@ impl Stage {
     }
 
     async fn chained(faces: Behaviour, people: Behaviour, queue: usize, media: bool, chains: Chains) -> Self {
+        let products = search::catalogue(Arc::default(), Arc::default()).await;
+        Self::selling(faces, people, queue, media, chains, (products, SearchConfig::default())).await
+    }
+
+    async fn selling(
+        faces: Behaviour,
+        people: Behaviour,
+        queue: usize,
+        media: bool,
+        chains: Chains,
+        (products, search): (Arc<ProductCatalogue>, SearchConfig),
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("media");
         std::fs::create_dir(&root).unwrap();
@@ -142,7 +214,7 @@ impl Stage {
         let records = Arc::new(MemoryRecords::default());
         let catalogue = Catalogue::open(runtime, records, Ports::offline(detectors.clone(), cpu.clone())).await.unwrap();
         let media = media.then(|| MediaRoot::open(&root, "output", Limits::default().max_bytes).unwrap());
-        let config = OperationsConfig { limits: Limits::default(), media };
+        let config = OperationsConfig { limits: Limits::default(), media, search, image_hosts: Vec::new() };
         let metrics = Metrics::new("0");
         let (records, observer) = (Arc::new(breakwater_upstream::MemoryRecords::default()), Arc::new(NoUpstreamObserver));
         let upstreams = Upstreams::start(UpstreamsConfig::default(), records, observer, CancellationToken::new()).await.unwrap();
@@ -154,6 +226,7 @@ impl Stage {
             upstreams,
             cache: Cache::start(CacheConfig::default()).await.unwrap(),
             flags: Flags::open(Arc::new(MemoryFlagRecords::default()), BTreeMap::new()).await.unwrap(),
+            products,
             metrics: metrics.clone(),
             tracer: Tracer::disabled(),
         };

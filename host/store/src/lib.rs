@@ -7,6 +7,7 @@
 
 mod flags;
 mod plugins;
+mod products;
 mod registry;
 mod sqlite;
 

@@ -15,6 +15,10 @@ mod catalogue_records;
 mod flag_records;
 #[path = "records/flags.rs"]
 mod flags;
+#[path = "../../search/tests/records/conformance.rs"]
+mod product_records;
+#[path = "records/products.rs"]
+mod products;
 #[path = "records/registry.rs"]
 mod registry;
 #[path = "../../upstream/tests/conformance/registry.rs"]

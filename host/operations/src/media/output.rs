@@ -30,7 +30,7 @@ pub(super) fn write(root: &OwnedFd, folder: &str, bytes: &[u8], format: Format) 
     Ok(format!("/{folder}/{name}"))
 }
 
-fn open_folder(root: &OwnedFd, folder: &str) -> std::io::Result<OwnedFd> {
+pub(super) fn open_folder(root: &OwnedFd, folder: &str) -> std::io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY;
     match resolve::open_beneath(root, folder, flags) {
         Err(Errno::NOENT) => {

@@ -1,15 +1,28 @@
 //! Imports: many products out of a folder or a file, in the background.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use breakwater_core::{CallContext, Failure};
+use breakwater_core::{CallContext, Failure, FailureKind};
+use breakwater_search::records::ImportState;
 
+use super::import_items;
+use super::importing::Run;
+use crate::media::MediaRoot;
 use crate::operations::Operations;
 
 /// The most failed items that an import remembers one by one; all are counted.
 pub const MAX_PROBLEMS: usize = 100;
 /// The longest line of JSONL and the longest record of CSV, in bytes.
 pub const MAX_LINE: usize = 1 << 20;
+
+/// The longest name of an import, in bytes.
+const MAX_NAME: usize = 128;
+/// The most imports that are listed.
+const MAX_IMPORTS: usize = 1000;
+/// Imports of which it is remembered what failed.
+const MAX_REMEMBERED: usize = 100;
 
 /// How a file lists products.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,9 +121,65 @@ impl Operations {
     /// `import.name-invalid`, `import.source-invalid` (invalid request), `import.running` (invalid request: one of this name is),
     /// `import.source-changed` (invalid request: one of this name was interrupted that reads something else), `import.too-many` (limit),
     /// `media.*`, `search.records` (unavailable).
-    pub async fn import(&self, context: &CallContext, request: ImportRequest) -> Result<ImportStatus, Failure> {
-        let _ = (context, request);
-        Err(Failure::internal("search is being set up"))
+    pub async fn import(&self, _context: &CallContext, request: ImportRequest) -> Result<ImportStatus, Failure> {
+        let ImportRequest { name, source, restart } = request;
+        let known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if name.is_empty() || name.len() > MAX_NAME || !name.chars().all(known) {
+            let message = format!("the name of an import has 1 to {MAX_NAME} letters, digits, `-`, `_` and `.`");
+            return Err(Failure::invalid("import.name-invalid", message));
+        }
+        let text = source.to_text()?;
+        let Some(media) = self.media() else {
+            let message = "the service has no media root, so there is nothing to import from";
+            return Err(Failure::new(FailureKind::Denied, "media.not-configured", message));
+        };
+        let (opening, opened) = (Arc::clone(media), source.clone());
+        // What cannot be opened is better refused now than reported later.
+        let opened = tokio::task::spawn_blocking(move || import_items::open(&opening, &opened).map(drop)).await;
+        opened.map_err(|error| Failure::internal("a source could not be opened").caused_by(error))??;
+        let state = match self.products().records().import(&name).await? {
+            Some(state) if !restart && !state.finished => {
+                if state.source != text {
+                    let message = "an import of this name was interrupted that reads something else; restart it, or take another name";
+                    return Err(Failure::invalid("import.source-changed", message));
+                }
+                ImportState { cancelled: false, ..state }
+            }
+            _ => ImportState { source: text, ..ImportState::default() },
+        };
+        self.start_import(name, Arc::clone(media), source, state).await
+    }
+
+    async fn start_import(
+        &self,
+        name: String,
+        media: Arc<MediaRoot>,
+        source: ImportSource,
+        state: ImportState,
+    ) -> Result<ImportStatus, Failure> {
+        let this = self.this().ok_or_else(|| Failure::internal("the operations are gone"))?;
+        let search = self.search_state();
+        let run = Run::new(source, state.clone(), &search.stop);
+        {
+            let mut imports = search.imports();
+            if imports.get(&name).is_some_and(|run| run.is_running()) {
+                return Err(Failure::invalid("import.running", "an import of this name is running"));
+            }
+            let most = self.search_config().max_imports;
+            if imports.values().filter(|run| run.is_running()).count() >= most {
+                return Err(Failure::limit("import.too-many", format!("{most} imports are running, as many as may")));
+            }
+            imports.insert(name.clone(), Arc::clone(&run));
+            forget_oldest(&mut imports);
+        }
+        // From here on it goes on by itself after a crash.
+        if let Err(error) = self.products().records().set_import(&name, state).await {
+            search.imports().remove(&name);
+            return Err(error.into());
+        }
+        let status = run.status(&name);
+        search.tasks.spawn(this.run_import(name, media, run));
+        Ok(status)
     }
 
     /// How far an import has come.
@@ -118,8 +187,13 @@ impl Operations {
     /// # Errors
     /// `import.not-found` (not found), `search.records` (unavailable).
     pub async fn import_state(&self, name: &str) -> Result<ImportStatus, Failure> {
-        let _ = name;
-        Err(Failure::internal("search is being set up"))
+        let running = self.search_state().imports().get(name).cloned();
+        if let Some(run) = running {
+            return Ok(run.status(name));
+        }
+        let state = self.products().records().import(name).await?;
+        let missing = || Failure::new(FailureKind::NotFound, "import.not-found", "there is no import of this name");
+        state.and_then(|state| of_state(name.to_owned(), state)).ok_or_else(missing)
     }
 
     /// Every import, by name; at most 1000.
@@ -127,18 +201,78 @@ impl Operations {
     /// # Errors
     /// `search.records` (unavailable).
     pub async fn imports(&self) -> Result<Vec<ImportStatus>, Failure> {
-        Err(Failure::internal("search is being set up"))
+        let stored = self.products().records().imports(MAX_IMPORTS).await?;
+        let running = self.search_state().imports();
+        let status = |(name, state): (String, ImportState)| match running.get(&name) {
+            Some(run) => Some(run.status(&name)),
+            None => of_state(name, state),
+        };
+        Ok(stored.into_iter().filter_map(status).collect())
     }
 
-    /// Stops an import after the items it is working on. Returns how far it came.
+    /// Stops an import; what it is working on is left for when it goes on. Returns how far it came.
     ///
     /// # Errors
     /// As [`Self::import_state`].
     pub async fn cancel_import(&self, name: &str) -> Result<ImportStatus, Failure> {
-        let _ = name;
-        Err(Failure::internal("search is being set up"))
+        let running = self.search_state().imports().get(name).filter(|run| run.is_running()).cloned();
+        match running {
+            Some(run) => run.cancel(),
+            None => {
+                // One that waits for the next start does not any more.
+                if let Some(state) = self.products().records().import(name).await?.filter(|state| !state.finished) {
+                    self.products().records().set_import(name, ImportState { cancelled: true, ..state }).await?;
+                }
+            }
+        }
+        self.import_state(name).await
     }
 
-    /// Goes on with the imports that the end of the service interrupted. Called once, at the start.
-    pub async fn resume_imports(&self) {}
+    /// Goes on with the imports that the end of the service interrupted.
+    pub(super) async fn resume_imports(&self) {
+        let stored = match self.products().records().imports(MAX_IMPORTS).await {
+            Ok(stored) => stored,
+            Err(error) => return tracing::warn!(%error, "interrupted imports cannot be read, and do not go on"),
+        };
+        for (name, state) in stored.into_iter().filter(|(_, state)| !state.finished && !state.cancelled) {
+            let (Some(source), Some(media)) = (ImportSource::from_text(&state.source), self.media()) else {
+                tracing::warn!(import = name, "an interrupted import cannot go on: what it reads is not known, or there is no media root");
+                continue;
+            };
+            match self.start_import(name.clone(), Arc::clone(media), source, state).await {
+                Ok(status) => tracing::info!(import = name, position = status.position, "an interrupted import goes on"),
+                Err(failure) => tracing::warn!(import = name, code = %failure.code, "an interrupted import does not go on"),
+            }
+        }
+    }
+}
+
+/// As far as it is stored: what failed one by one is not.
+fn of_state(name: String, state: ImportState) -> Option<ImportStatus> {
+    let phase = match (state.finished, state.cancelled) {
+        (true, _) => ImportPhase::Finished,
+        (false, true) => ImportPhase::Cancelled,
+        (false, false) => ImportPhase::Interrupted,
+    };
+    Some(ImportStatus {
+        name,
+        source: ImportSource::from_text(&state.source)?,
+        phase,
+        position: state.position,
+        total: state.finished.then_some(state.position),
+        stored: state.stored,
+        failed: state.failed,
+        problems: Vec::new(),
+        interrupted_by: None,
+        elapsed: Duration::ZERO,
+        rate: 0.0,
+    })
+}
+
+/// Keeps what is remembered of imports bounded; their states are stored.
+fn forget_oldest(imports: &mut BTreeMap<String, Arc<Run>>) {
+    while imports.len() > MAX_REMEMBERED {
+        let Some(name) = imports.iter().find(|(_, run)| !run.is_running()).map(|(name, _)| name.clone()) else { return };
+        imports.remove(&name);
+    }
 }

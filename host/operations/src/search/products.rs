@@ -2,9 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use breakwater_core::{CallContext, Failure, Reason};
-use breakwater_search::Product;
+use breakwater_core::{CallContext, Failure, FailureKind, Reason};
+use breakwater_inference::Priority;
+use breakwater_search::catalogue::Changed;
+use breakwater_search::product::Stored;
+use breakwater_search::records::{ImportState, ListRequest};
+use breakwater_search::{Product, Space};
+use futures_util::{StreamExt as _, stream};
 
+use super::cursor::{self, ListCursor};
+use super::prepare::{Prepared, Preparing};
 use crate::operations::Operations;
 use crate::source::ImageSource;
 
@@ -12,6 +19,8 @@ use crate::source::ImageSource;
 pub const MAX_PRODUCTS: usize = 100;
 /// The most products on a page of a list.
 pub const MAX_LIST: usize = 1000;
+/// How often a product is prepared once more because somebody else has changed it meanwhile.
+const MOST_CONFLICTS: usize = 4;
 
 /// A vector that the caller made himself.
 #[derive(Debug, Clone, PartialEq)]
@@ -96,42 +105,112 @@ impl Operations {
     /// Stores products, each with its own result, in the order given. What is answered with `Ok` is there after a crash.
     ///
     /// # Errors
-    /// The whole call: `product.too-many` (limit), `search.records` (unavailable), `call.deadline`. One product: `product.invalid`,
-    /// `product.image-missing` (invalid request), `search.vector-invalid`, `search.space-unknown`, and what loading, decoding and the
-    /// models fail with.
+    /// The whole call: `product.too-many` (limit), `search.records` (unavailable). One product: `product.invalid`,
+    /// `product.image-missing`, `search.vector-invalid`, `search.dimension-mismatch` (invalid request), `search.space-unknown` (not found),
+    /// `product.conflict` (unavailable) when others keep changing it, and what loading, decoding and the models fail with.
     pub async fn put_products(
         &self,
         context: &CallContext,
         products: Vec<ProductInput>,
     ) -> Result<Vec<Result<PutProduct, Failure>>, Failure> {
-        let _ = (context, products);
-        Err(Failure::internal("search is being set up"))
+        if products.len() > MAX_PRODUCTS {
+            return Err(Failure::limit("product.too-many", format!("a call may bring at most {MAX_PRODUCTS} products")));
+        }
+        let preparing = self.preparing(context, Priority::Interactive)?;
+        let prepare = async |input: ProductInput| (self.prepare(&preparing, input.clone()).await, input);
+        let at_once = self.search_config().import_concurrency.max(1);
+        let prepared: Vec<_> = stream::iter(products).map(prepare).buffered(at_once).collect().await;
+        Ok(self.store(&preparing, prepared, None).await?.into_iter().collect())
+    }
+
+    /// Stores what is ready, with the state of an import in the same transaction. What somebody else has changed meanwhile is prepared
+    /// once more.
+    pub(super) async fn store(
+        &self,
+        preparing: &Preparing,
+        prepared: Vec<(Result<Prepared, Failure>, ProductInput)>,
+        import: Option<(&str, ImportState)>,
+    ) -> Result<Vec<Result<PutProduct, Failure>>, Failure> {
+        let drafts = prepared.iter().filter_map(|(prepared, _)| prepared.as_ref().ok()).map(|prepared| prepared.draft.clone());
+        let Changed { value: stored, indexed } = self.products().put(drafts.collect(), import).await?;
+        let mut stored = stored.into_iter();
+        let mut results = Vec::with_capacity(prepared.len());
+        for (prepared, input) in prepared {
+            results.push(match prepared {
+                Err(failure) => Err(failure),
+                Ok(prepared) => match stored.next().flatten() {
+                    Some(stored) => Ok(prepared.put(stored, indexed)),
+                    None => self.store_again(preparing, input).await,
+                },
+            });
+        }
+        Ok(results)
+    }
+
+    async fn store_again(&self, preparing: &Preparing, input: ProductInput) -> Result<PutProduct, Failure> {
+        for _ in 0..MOST_CONFLICTS {
+            let prepared = self.prepare(preparing, input.clone()).await?;
+            let Changed { value: stored, indexed } = self.products().put(vec![prepared.draft.clone()], None).await?;
+            if let Some(stored) = stored.into_iter().flatten().next() {
+                return Ok(prepared.put(stored, indexed));
+            }
+        }
+        Err(Failure::new(FailureKind::Unavailable, "product.conflict", "others keep changing this product; try again"))
     }
 
     /// A product.
     ///
     /// # Errors
     /// `product.not-found` (not found), `search.records` (unavailable).
-    pub async fn get_product(&self, context: &CallContext, id: &str) -> Result<Product, Failure> {
-        let _ = (context, id);
-        Err(Failure::internal("search is being set up"))
+    pub async fn get_product(&self, _context: &CallContext, id: &str) -> Result<Product, Failure> {
+        Ok(self.stored_product(id).await?.product)
+    }
+
+    pub(super) async fn stored_product(&self, id: &str) -> Result<Stored, Failure> {
+        self.products().records().get(id).await?.ok_or_else(not_found)
     }
 
     /// Deletes a product and its vectors.
     ///
     /// # Errors
     /// `product.not-found` (not found), `search.records` (unavailable).
-    pub async fn delete_product(&self, context: &CallContext, id: &str) -> Result<DeletedProduct, Failure> {
-        let _ = (context, id);
-        Err(Failure::internal("search is being set up"))
+    pub async fn delete_product(&self, _context: &CallContext, id: &str) -> Result<DeletedProduct, Failure> {
+        let Changed { value, indexed } = self.products().delete(id).await?.ok_or_else(not_found)?;
+        Ok(DeletedProduct { product: value.product, indexed })
     }
 
     /// A page of products. Pages are stable: a product that is there all along is on exactly one.
     ///
     /// # Errors
     /// `search.page-size-invalid`, `search.cursor-invalid`, `search.cursor-mismatch` (invalid request), `search.records` (unavailable).
-    pub async fn list_products(&self, context: &CallContext, request: ProductListRequest) -> Result<ProductList, Failure> {
-        let _ = (context, request);
-        Err(Failure::internal("search is being set up"))
+    pub async fn list_products(&self, _context: &CallContext, request: ProductListRequest) -> Result<ProductList, Failure> {
+        let size = request.page_size.unwrap_or(self.search_config().page_size);
+        if !(1..=MAX_LIST).contains(&size) {
+            return Err(Failure::invalid("search.page-size-invalid", format!("a page has 1 to {MAX_LIST} products")));
+        }
+        let question = cursor::question([&b"products"[..], request.category.as_deref().unwrap_or("\0").as_bytes()]);
+        let after = match request.cursor.as_deref().map(ListCursor::decode).transpose()? {
+            Some(cursor) if cursor.question != question => return Err(cursor::mismatch()),
+            cursor => cursor.map(|cursor| cursor.after),
+        };
+        let records = self.products().records();
+        // One more than is shown says whether there is another page.
+        let mut found = records.list(ListRequest { category: request.category, after, limit: size + 1 }).await?;
+        let more = found.len() > size;
+        found.truncate(size);
+        let last = found.last().filter(|_| more).map(|stored| ListCursor { question, after: stored.key }.encode());
+        let items = found.into_iter().map(|stored| stored.product).collect();
+        Ok(ProductList { items, next_cursor: last, total: records.count().await? })
     }
+}
+
+impl Prepared {
+    fn put(self, stored: Stored, indexed: bool) -> PutProduct {
+        let spaces = self.draft.vectors.iter().map(|(space, _)| space).chain(&self.kept).map(Space::slug).collect();
+        PutProduct { created: stored.created == stored.sequence, product: stored.product, indexed, spaces, reasons: self.reasons }
+    }
+}
+
+fn not_found() -> Failure {
+    Failure::new(FailureKind::NotFound, "product.not-found", "there is no product with this id")
 }

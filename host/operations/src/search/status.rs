@@ -1,6 +1,10 @@
 //! How the indices are.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use breakwater_core::Failure;
+use breakwater_search::catalogue::FollowedState;
+use breakwater_search::{Filter, Space};
 
 use super::page::SearchRecall;
 use crate::operations::Operations;
@@ -66,6 +70,51 @@ impl Operations {
     /// # Errors
     /// `search.records` (unavailable).
     pub async fn search_status(&self) -> Result<SearchStatus, Failure> {
-        Err(Failure::internal("search is being set up"))
+        let records = self.products().records();
+        let (products, sequence, held) = (records.count().await?, records.sequence().await?, records.spaces().await?);
+        let used = self.answering_spaces();
+        let mut spaces = Vec::new();
+        for (space, state) in self.products().followed() {
+            let vectors = held.iter().find(|(known, _)| *known == space).map_or(0, |(_, vectors)| *vectors);
+            let everything = Filter::default();
+            let (indexed, bytes) = match &state.index {
+                Some(index) => (index.count(&everything).await.ok(), index.bytes()),
+                None => (None, 0),
+            };
+            let recall = recall(&state);
+            spaces.push(SpaceStatus {
+                missing: used.contains(&space).then(|| products.saturating_sub(vectors)),
+                phase: match &state {
+                    FollowedState { problem: Some(_), .. } => SpacePhase::Unavailable,
+                    FollowedState { ready: true, .. } => SpacePhase::Ready,
+                    _ => SpacePhase::CatchingUp,
+                },
+                problem: state.problem.map(|problem| problem.code.to_owned()),
+                model: space.model.to_string(),
+                dimension: space.dimension,
+                vectors,
+                indexed,
+                sequence: state.sequence,
+                pending: self.products().pending(&space),
+                bytes,
+                recall,
+                space: space.slug(),
+            });
+        }
+        let state = self.search_state();
+        let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let (backfilled, backfill_failed) = (count(&state.backfilled), count(&state.backfill_failed));
+        Ok(SearchStatus { products, sequence, spaces, backfilled, backfill_failed })
     }
+
+    /// What the recall of a space's index has been lately.
+    pub(super) fn recall_of(&self, space: &Space) -> Option<SearchRecall> {
+        let followed = self.products().followed().into_iter().find(|(known, _)| known == space);
+        recall(&followed?.1)
+    }
+}
+
+fn recall(state: &FollowedState) -> Option<SearchRecall> {
+    let recall = state.index.as_ref()?.recall()?;
+    Some(SearchRecall { mean: recall.mean, worst_decile: recall.worst_decile, sample: recall.samples as u64 })
 }
