@@ -25,6 +25,8 @@ mod adapter;
 mod cache;
 #[path = "runtime/contract.rs"]
 mod contract;
+#[path = "runtime/descriptor.rs"]
+mod descriptor;
 #[path = "runtime/embedder.rs"]
 mod embedder;
 #[path = "runtime/fallback.rs"]
