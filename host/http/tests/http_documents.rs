@@ -83,7 +83,7 @@ fn codes_in_table(text: &str) -> BTreeSet<String> {
 
 /// String literals that look like codes of the areas there are, outside of tests.
 fn codes_in_source(folder: &Path) -> BTreeSet<String> {
-    const AREAS: [&str; 28] = [
+    const AREAS: [&str; 32] = [
         "blob",
         "breaker",
         "bulkhead",
@@ -94,6 +94,7 @@ fn codes_in_source(folder: &Path) -> BTreeSet<String> {
         "detect",
         "detections",
         "detector",
+        "embed",
         "embedder",
         "endpoint",
         "fallback",
@@ -101,14 +102,17 @@ fn codes_in_source(folder: &Path) -> BTreeSet<String> {
         "flight",
         "http",
         "image",
+        "import",
         "load",
         "media",
         "operation",
         "plugin",
+        "product",
         "ranker",
         "registry",
         "request",
         "retry",
+        "search",
         "strategy",
         "tensor",
         "upstream",
