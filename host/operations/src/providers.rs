@@ -227,8 +227,12 @@ pub(crate) fn static_provider<'a>(answer: serde_json::Value) -> Provider<'a, Ans
     }
 }
 
-/// The same of a picture that is not there or no picture, which the host has looked at itself, and of a model that there is not.
+/// The same of a picture that is not there or no picture, which the host has looked at itself, of a model that there is not, and of a text
+/// that no model of the host takes whole.
 pub(crate) fn is_about_the_input(failure: &Failure) -> bool {
     let code = &*failure.code;
-    is_about_the_request(failure) || code.starts_with("media.") || code.starts_with("image.") || code == "embedder.unknown-model"
+    is_about_the_request(failure)
+        || code.starts_with("media.")
+        || code.starts_with("image.")
+        || ["embedder.unknown-model", "embedder.text-too-long"].contains(&code)
 }

@@ -11,9 +11,7 @@ use breakwater_operations::search::{
     GivenVector, ModelAlias, ProductInput, ProductListRequest, SearchBy, SearchConfig, SearchRequest, SpacePhase,
 };
 use breakwater_operations::{Chains, EmbedInput, EmbedRequest, Filter, ImageSource};
-use breakwater_search::{
-    CatalogueConfig, ExactIndices, IndexError, Indices, MemoryProductRecords, ProductCatalogue, Space, VectorIndex,
-};
+use breakwater_search::{CatalogueConfig, ExactIndices, IndexError, Indices, MemoryProductRecords, ProductCatalogue, Space, VectorIndex};
 use breakwater_vision::{Detail, Format, Image, Limits, OutputOptions, render};
 use bytes::Bytes;
 use serde_json::json;
@@ -254,9 +252,20 @@ async fn each_product_of_a_call_has_its_own_result() {
         product("good", picture(100, 300, 40, Format::Png)),
     ];
     let results = stage.operations.put_products(&stage.context(), products).await.unwrap();
-    let codes: Vec<String> = results.iter().map(|result| result.as_ref().map_or_else(|failure| failure.code.to_string(), |put| put.product.id.clone())).collect();
-    let expected =
-        ["good", "image.corrupt", "product.invalid", "product.image-missing", "vector", "search.dimension-mismatch", "media.not-found", "good"];
+    let codes: Vec<String> = results
+        .iter()
+        .map(|result| result.as_ref().map_or_else(|failure| failure.code.to_string(), |put| put.product.id.clone()))
+        .collect();
+    let expected = [
+        "good",
+        "image.corrupt",
+        "product.invalid",
+        "product.image-missing",
+        "vector",
+        "search.dimension-mismatch",
+        "media.not-found",
+        "good",
+    ];
     assert_eq!(codes, expected);
     assert_eq!(found(&stage, by_picture(100, 300)).await[0], "good", "the last of two with one id stands");
     let many = vec![product("x", good()); MAX_PRODUCTS + 1];
@@ -318,7 +327,8 @@ async fn products_get_the_vectors_they_lack_when_the_model_is_there() {
     let named = ProductInput { image: Some(ImageSource::Path("/coffee.png".into())), ..product("named", Bytes::new()) };
     down.operations.put_products(&down.context(), vec![named]).await.unwrap().remove(0).unwrap();
     let products = catalogue(records, Arc::default()).await;
-    let up = Stage::selling(Behaviour::Finds(0.9), Behaviour::Finds(0.9), 64, true, Chains::new(), (products, SearchConfig::default())).await;
+    let up =
+        Stage::selling(Behaviour::Finds(0.9), Behaviour::Finds(0.9), 64, true, Chains::new(), (products, SearchConfig::default())).await;
     up.operations.start_search().await;
     let deadline = breakwater_core::Deadline::after(Duration::from_secs(30));
     while up.operations.search_status().await.unwrap().backfilled == 0 {
