@@ -97,6 +97,16 @@ fn efficientnet_lite0_on_wgpu_equals_the_reference() {
     }
 }
 
+#[test]
+fn both_towers_of_clip_on_wgpu_equal_the_reference() {
+    if !is_child() {
+        return run_child("gpu::both_towers_of_clip_on_wgpu_equal_the_reference");
+    }
+    if let Some(engine) = engine() {
+        crate::clip::check(&engine);
+    }
+}
+
 #[tokio::test]
 async fn a_software_rasteriser_serves_only_when_it_is_allowed() {
     if !is_child() {

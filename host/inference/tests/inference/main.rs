@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod calls;
 #[cfg(test)]
+mod clip;
+#[cfg(test)]
 mod devices;
 #[cfg(test)]
 mod embeddings;
@@ -15,8 +17,16 @@ mod gpu;
 #[cfg(test)]
 mod layers;
 #[cfg(test)]
+mod loading;
+#[cfg(test)]
+mod models;
+#[cfg(test)]
 mod photographs;
 #[cfg(test)]
 mod pictures;
 #[cfg(test)]
+mod quarantine;
+#[cfg(test)]
 mod side_by_side;
+#[cfg(test)]
+mod tensors;
