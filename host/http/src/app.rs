@@ -8,7 +8,7 @@ use axum::extract::{DefaultBodyLimit, Request};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use breakwater_core::{Failure, FailureKind};
-use breakwater_operations::{Operations, Readiness};
+use breakwater_operations::{Models, Operations, Readiness};
 use breakwater_telemetry::Metrics;
 use tokio::sync::Semaphore;
 use utoipa::OpenApi as _;
@@ -18,11 +18,13 @@ use utoipa_axum::routes;
 
 use crate::body::BodyLimits;
 use crate::config::HttpConfig;
+use crate::cors::{Cors, CorsError};
 use crate::form::FormLimits;
 use crate::observe::{self, Observing};
 use crate::problem::Refusal;
 use crate::routes::{
-    crop, detect, document, flags, health, invoke, operations, plugins, process_image, registry, status, strategies, upstreams, warm_up,
+    crop, detect, document, embeddings, features, flags, health, imports, inference, invoke, models, operations, plugins, process_image,
+    products, registry, repository, search, search_by_image, status, strategies, upstreams, warm_up,
 };
 
 /// What the server needs from the rest of the host.
@@ -30,6 +32,8 @@ use crate::routes::{
 pub struct AppState {
     /// The use cases.
     pub operations: Arc<Operations>,
+    /// Models as such.
+    pub models: Models,
     /// The last result of the background check.
     pub readiness: Arc<Readiness>,
     /// Counted into, and shown under `/metrics`.
@@ -46,6 +50,7 @@ pub(crate) struct Shared {
     pub(crate) config: HttpConfig,
     pub(crate) document: String,
     pub(crate) started: Instant,
+    pub(crate) cors: Cors,
     in_flight: Semaphore,
 }
 
@@ -58,9 +63,9 @@ impl std::ops::Deref for App {
 }
 
 impl App {
-    fn new(config: HttpConfig, state: AppState, document: String) -> Self {
+    fn new(config: HttpConfig, state: AppState, document: String, cors: Cors) -> Self {
         let in_flight = Semaphore::new(config.max_in_flight.clamp(1, Semaphore::MAX_PERMITS));
-        Self(Arc::new(Shared { state, config, document, started: Instant::now(), in_flight }))
+        Self(Arc::new(Shared { state, config, document, started: Instant::now(), cors, in_flight }))
     }
 
     pub(crate) fn operations(&self) -> &Operations {
@@ -101,6 +106,10 @@ impl App {
     tags(
         (name = "operations", description = "Everything that can be called, by name"),
         (name = "images", description = "Detection and cropping"),
+        (name = "search", description = "Finding products that look alike"),
+        (name = "products", description = "What is searched for"),
+        (name = "embeddings", description = "Pictures and texts as numbers that can be compared"),
+        (name = "inference", description = "The Open Inference Protocol, version 2"),
         (name = "upstreams", description = "Services elsewhere: how they are, and their breakers"),
         (name = "flags", description = "Feature flags"),
         (name = "registry", description = "Services that say themselves that they are there"),
@@ -117,6 +126,18 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(detect::detect))
         .routes(routes!(crop::crop))
         .routes(routes!(process_image::process_image))
+        .routes(routes!(search::search))
+        .routes(routes!(search_by_image::search_by_image))
+        .routes(routes!(search::status))
+        .routes(routes!(products::list, products::create))
+        .routes(routes!(products::get, products::put, products::remove))
+        .routes(routes!(imports::start))
+        .routes(routes!(imports::list_all))
+        .routes(routes!(imports::get, imports::cancel))
+        .routes(routes!(embeddings::embeddings))
+        .routes(routes!(features::extract))
+        .routes(routes!(features::extract_batch))
+        .routes(routes!(models::list))
         .routes(routes!(strategies::strategies))
         .routes(routes!(plugins::list, plugins::deploy))
         .routes(routes!(plugins::activate))
@@ -135,12 +156,26 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(registry::get, registry::deregister))
         .routes(routes!(registry::heartbeat))
         .routes(routes!(status::status));
+    let protocol = OpenApiRouter::new()
+        .routes(routes!(inference::server))
+        .routes(routes!(inference::live))
+        .routes(routes!(inference::ready))
+        .routes(routes!(inference::model))
+        .routes(routes!(inference::model_version))
+        .routes(routes!(inference::model_ready))
+        .routes(routes!(inference::model_version_ready))
+        .routes(routes!(inference::infer))
+        .routes(routes!(inference::infer_version))
+        .routes(routes!(repository::index))
+        .routes(routes!(repository::load))
+        .routes(routes!(repository::unload));
     let rest = OpenApiRouter::new()
+        .routes(routes!(models::health))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
         .routes(routes!(health::metrics))
         .routes(routes!(document::document));
-    calls.merge(rest)
+    calls.merge(protocol).merge(rest)
 }
 
 /// The OpenAPI document of the service.
@@ -150,28 +185,43 @@ pub fn openapi() -> OpenApi {
 }
 
 /// Every route, with everything around them.
-pub fn router(config: HttpConfig, state: AppState) -> Router {
+///
+/// # Errors
+/// When what is configured for pages of other origins contradicts itself.
+pub fn router(config: HttpConfig, state: AppState) -> Result<Router, CorsError> {
+    let cors = Cors::new(&config.cors)?;
     let (router, document) = routes().split_for_parts();
     // A document made of strings always serialises.
     let document = serde_json::to_string(&document).unwrap_or_default();
     let observing = Observing { metrics: state.metrics.clone(), tracer: state.operations.tracer_of_requests() };
-    let app = App::new(config, state, document);
+    let app = App::new(config, state, document, cors.clone());
     let router = router.layer(middleware::from_fn_with_state(app.clone(), admit)).with_state(app);
-    observed(router, observing)
+    Ok(observed(router, observing, &cors))
 }
 
-/// Answers unknown paths and methods, and puts the observer around everything.
-pub(crate) fn observed(router: Router, observing: Observing) -> Router {
-    router
+/// Answers unknown paths and methods, and puts the observer around everything. What browsers ask beforehand is answered outside of it:
+/// the observer writes failures anew, and pages have to be able to read those too.
+pub(crate) fn observed(router: Router, observing: Observing, cors: &Cors) -> Router {
+    let router = router
         .fallback(observe::no_such_route)
         .method_not_allowed_fallback(observe::no_such_method)
         .layer(DefaultBodyLimit::disable())
-        .layer(middleware::from_fn_with_state(observing, observe::observe))
+        .layer(middleware::from_fn_with_state(observing, observe::observe));
+    match cors.layer() {
+        Some(layer) => router.layer(layer),
+        None => router,
+    }
+}
+
+/// Health checks, metrics and the description answer also when everything else is full.
+fn is_call(path: &str) -> bool {
+    let calls = ["/v1/", "/api/", "/v2/", "/extract-features"].iter().any(|start| path.starts_with(start));
+    calls && !path.starts_with("/v2/health/")
 }
 
 /// Lets at most so many calls in. Health and metrics always answer.
 async fn admit(axum::extract::State(app): axum::extract::State<App>, request: Request, next: Next) -> Result<Response, Refusal> {
-    if !["/v1/", "/api/"].iter().any(|calls| request.uri().path().starts_with(calls)) {
+    if !is_call(request.uri().path()) {
         return Ok(next.run(request).await);
     }
     let Ok(_permit) = app.in_flight.try_acquire() else {

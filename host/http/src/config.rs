@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::cors::CorsConfig;
+
 /// Settings of the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpConfig {
@@ -14,6 +16,8 @@ pub struct HttpConfig {
     pub max_body_bytes: u64,
     /// The largest plugin package, in bytes.
     pub max_package_bytes: u64,
+    /// The largest list of products that is sent for an import, in bytes.
+    pub max_import_bytes: u64,
     /// The most parts of a multipart body.
     pub max_fields: usize,
     /// The largest text field of a multipart body, in bytes.
@@ -30,13 +34,17 @@ pub struct HttpConfig {
     pub body_timeout: Duration,
     /// Open connections; further ones wait in the system's backlog.
     pub max_connections: usize,
-    /// Calls under `/v1/` and `/api/` at once; further ones are answered 503.
+    /// Calls at once, health checks, metrics and the description aside; further ones are answered 503.
     pub max_in_flight: usize,
     /// Whether the service (plugins, flags, breakers, the registry) may be changed from other machines. Nothing checks who asks, so only
     /// behind something that does.
     pub remote_management: bool,
     /// Whether services on other machines may register themselves, even if they may change nothing else.
     pub remote_registry: bool,
+    /// Whether products may be changed from other machines, even if nothing else may.
+    pub remote_products: bool,
+    /// Which web pages of other origins may call the service.
+    pub cors: CorsConfig,
     /// The longest a shutdown waits for calls that are under way.
     pub drain_timeout: Duration,
 }
@@ -49,6 +57,7 @@ impl Default for HttpConfig {
             request_timeout: Duration::from_secs(30),
             max_body_bytes: 72 << 20,
             max_package_bytes: 64 << 20,
+            max_import_bytes: 1 << 30,
             max_fields: 32,
             max_field_bytes: 1 << 20,
             max_header_bytes: 32 << 10,
@@ -60,6 +69,8 @@ impl Default for HttpConfig {
             max_in_flight: 128,
             remote_management: false,
             remote_registry: false,
+            remote_products: false,
+            cors: CorsConfig::default(),
             drain_timeout: Duration::from_secs(20),
         }
     }

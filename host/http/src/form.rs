@@ -10,6 +10,9 @@ use serde_json::json;
 use crate::body::{self, BodyError, BodyLimits};
 use crate::json::unknown_field;
 
+/// Fields whose bytes are a picture.
+const PICTURES: [&str; 3] = ["image", "file", "files"];
+
 /// How large a form may be.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FormLimits {
@@ -94,6 +97,22 @@ impl Form {
         Some(self.0.remove(index))
     }
 
+    /// Takes the picture out: the field `image`, or `file`, which other services call it.
+    ///
+    /// # Errors
+    /// `request.image-ambiguous` when both are there.
+    pub(crate) fn picture(&mut self) -> Result<Option<Part>, Failure> {
+        match (self.take("image"), self.take("file")) {
+            (Some(_), Some(_)) => Err(Failure::invalid("request.image-ambiguous", "send one picture: image or file, not both")),
+            (image, file) => Ok(image.or(file)),
+        }
+    }
+
+    /// What is left, in the order of the form.
+    pub(crate) fn into_parts(self) -> Vec<Part> {
+        self.0
+    }
+
     /// Takes the text of a field out; an empty one counts as absent, as browsers send empty inputs.
     ///
     /// # Errors
@@ -129,7 +148,7 @@ async fn read_field(mut field: axum::extract::multipart::Field<'_>, name: &str, 
     while let Some(piece) = field.chunk().await.map_err(failure)? {
         if (bytes.len() + piece.len()) as u64 > max {
             let message = format!("the field {name} has more than {max} bytes");
-            let code = if name == "image" { "image.too-many-bytes" } else { "http.field-too-large" };
+            let code = if PICTURES.contains(&name) { "image.too-many-bytes" } else { "http.field-too-large" };
             return Err(Failure::limit(code, message).with_detail(json!({ "max_bytes": max })));
         }
         bytes.extend_from_slice(&piece);

@@ -46,7 +46,8 @@ pub(crate) fn unknown_field<'a>(name: &str, known: impl Iterator<Item = &'a str>
     Failure::invalid("request.unknown-field", message).with_detail(detail)
 }
 
-fn pointer(path: &serde_path_to_error::Path) -> String {
+/// A JSON Pointer to where something is wrong.
+pub(crate) fn pointer(path: &serde_path_to_error::Path) -> String {
     use serde_path_to_error::Segment;
     let segment = |segment: &Segment| match segment {
         Segment::Seq { index } => format!("/{index}"),

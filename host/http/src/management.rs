@@ -33,6 +33,21 @@ pub(crate) fn allow_registration(app: &App, incoming: &Incoming, headers: &Heade
     if app.config.remote_registry { Ok(()) } else { allow(app, incoming, headers) }
 }
 
+/// Lets a change of products pass: an application on another machine may make it where the operator says so, but never a web page that is
+/// not allowed to call the service. A browser sends a form without asking first.
+///
+/// # Errors
+/// As [`allow`].
+pub(crate) fn allow_products(app: &App, incoming: &Incoming, headers: &HeaderMap) -> Result<(), Failure> {
+    if !app.config.remote_products && !app.config.remote_management {
+        return local(incoming, headers);
+    }
+    if app.cors.admits(headers) {
+        return Ok(());
+    }
+    Err(denied("products are not changed from a web page of another origin, unless the configuration allows that origin"))
+}
+
 /// Reads the JSON of a change.
 ///
 /// # Errors
@@ -40,6 +55,14 @@ pub(crate) fn allow_registration(app: &App, incoming: &Incoming, headers: &Heade
 pub(crate) async fn read<T: Known>(app: &App, headers: &HeaderMap, body: Body) -> Result<T, Failure> {
     require_json_body(headers)?;
     json::read(&body::read(headers, body, bounded(app.body_limits())).await?)
+}
+
+/// Reads the body of a change.
+///
+/// # Errors
+/// What [`body::read`] fails with.
+pub(crate) async fn bytes(app: &App, headers: &HeaderMap, body: Body) -> Result<bytes::Bytes, Failure> {
+    body::read(headers, body, bounded(app.body_limits())).await
 }
 
 /// Reads the JSON of a change that may have no body at all.
@@ -67,17 +90,20 @@ fn require_json_body(headers: &HeaderMap) -> Result<(), Failure> {
 }
 
 fn local(incoming: &Incoming, headers: &HeaderMap) -> Result<(), Failure> {
-    let denied = |message: &str| Err(Failure::new(FailureKind::Denied, "http.management-denied", message));
     if !incoming.peer.is_some_and(|peer| peer.ip().to_canonical().is_loopback()) {
-        return denied("the service is changed from the machine it runs on, unless remote management is switched on");
+        return Err(denied("the service is changed from the machine it runs on, unless remote management is switched on"));
     }
     if FORWARDED.iter().any(|name| headers.contains_key(*name)) {
-        return denied("the service is not changed through a proxy, unless remote management is switched on");
+        return Err(denied("the service is not changed through a proxy, unless remote management is switched on"));
     }
     if headers.contains_key(header::ORIGIN) {
-        return denied("the service is not changed from a web page, unless remote management is switched on");
+        return Err(denied("the service is not changed from a web page, unless remote management is switched on"));
     }
     Ok(())
+}
+
+fn denied(message: &str) -> Failure {
+    Failure::new(FailureKind::Denied, "http.management-denied", message)
 }
 
 #[cfg(test)]

@@ -12,9 +12,9 @@ use breakwater_core::{Failure, FailureKind};
 use breakwater_telemetry::{Metrics, Span, SpanKind, Tracer};
 use futures_util::FutureExt;
 
+use crate::dialect;
 use crate::incoming::{CORRELATION_HEADER, Incoming, Peer};
 use crate::problem::{Problem, Refusal, status_of};
-use crate::routes::process_image;
 
 /// Who is told of requests.
 #[derive(Debug, Clone)]
@@ -48,7 +48,7 @@ pub(crate) async fn observe(State(observing): State<Observing>, mut request: Req
             span.fail(&failure);
         }
         let problem = Problem::of(&failure, &incoming.correlation_id);
-        response = if route == process_image::PATH { process_image::refusal(&problem, failure.kind) } else { problem.into_response() };
+        response = dialect::answer(&route, problem, failure.kind);
     }
     // An id is printable ASCII, so it is a valid header.
     if let Ok(value) = HeaderValue::from_str(incoming.correlation_id.as_str()) {
@@ -137,6 +137,7 @@ mod tests {
     use tower::ServiceExt;
 
     use super::*;
+    use crate::routes::process_image;
 
     fn router(metrics: &Arc<Metrics>) -> Router {
         traced(metrics, Tracer::disabled())
@@ -157,7 +158,8 @@ mod tests {
             )
             .route(process_image::PATH, get(async || Refusal(Failure::limit("cpu.overloaded", "full"))))
             .route("/items/{id}", get(|Path(id): Path<String>| async move { id }));
-        crate::app::observed(routes, Observing { metrics: metrics.clone(), tracer })
+        let cors = crate::cors::Cors::new(&crate::cors::CorsConfig::default()).unwrap();
+        crate::app::observed(routes, Observing { metrics: metrics.clone(), tracer }, &cors)
     }
 
     async fn ask(method: &str, path: &str) -> (StatusCode, axum::http::HeaderMap, String) {

@@ -24,6 +24,9 @@ const BY_CODE: &[(&str, StatusCode)] = &[
     ("call.outcome-unknown", StatusCode::BAD_GATEWAY),
     ("flag.conflict", StatusCode::CONFLICT),
     ("flag.declared", StatusCode::CONFLICT),
+    ("embedder.in-use", StatusCode::CONFLICT),
+    ("import.running", StatusCode::CONFLICT),
+    ("import.source-changed", StatusCode::CONFLICT),
 ];
 
 /// How the codes begin that are about a service elsewhere.
@@ -224,7 +227,14 @@ mod tests {
         for (code, status) in
             [("cpu.overloaded", 503), ("image.too-many-bytes", 413), ("http.not-acceptable", 406), ("image.too-many-pixels", 422)]
                 .into_iter()
-                .chain([("call.outcome-unknown", 502), ("flag.conflict", 409), ("flag.declared", 409), ("upstream.overloaded", 503)])
+                .chain([
+                    ("call.outcome-unknown", 502),
+                    ("flag.conflict", 409),
+                    ("flag.declared", 409),
+                    ("embedder.in-use", 409),
+                    ("import.running", 409),
+                    ("upstream.overloaded", 503),
+                ])
         {
             assert_eq!(status_of(&Failure::limit(code, "")).as_u16(), status, "{code}");
         }

@@ -24,6 +24,7 @@ use tower::ServiceExt;
 
 use crate::app::{AppState, router};
 use crate::config::HttpConfig;
+use crate::cors::CorsError;
 use crate::incoming::Peer;
 use crate::stall::StallTimeout;
 
@@ -53,6 +54,9 @@ pub enum ServerError {
         #[source]
         source: std::io::Error,
     },
+    /// What is configured for pages of other origins contradicts itself.
+    #[error("the cors section cannot be used: {0}")]
+    Cors(#[from] CorsError),
     /// No address was given.
     #[error("no address to listen on")]
     NoAddress,
@@ -62,9 +66,9 @@ impl Server {
     /// Listens on every configured address. Connections wait in the system's backlog until [`Self::run`].
     ///
     /// # Errors
-    /// The first address that cannot be listened on.
+    /// The first address that cannot be listened on, and [`ServerError::Cors`].
     pub async fn bind(config: HttpConfig, state: AppState) -> Result<Self, ServerError> {
-        let router = router(config.clone(), state);
+        let router = router(config.clone(), state)?;
         Self::over(config, router).await
     }
 

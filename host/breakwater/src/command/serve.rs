@@ -5,11 +5,12 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use breakwater_http::{AppState, Server};
-use breakwater_operations::Readiness;
+use breakwater_operations::{Models, Readiness};
 use breakwater_settings::Settings;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -49,7 +50,8 @@ async fn serve(settings: &Settings, stop: &CancellationToken) -> Result<()> {
     let Some(host) = stop.run_until_cancelled(Host::start(settings, &surroundings, Keep::Everything)).await else { return Ok(()) };
     let host = host?;
     let readiness = Readiness::new(compose::readiness_config(settings), stop.clone());
-    let state = AppState { operations: host.operations.clone(), readiness: readiness.clone(), metrics: host.metrics.clone() };
+    let models = Models::new(Arc::clone(&host.inference));
+    let state = AppState { operations: host.operations.clone(), models, readiness: readiness.clone(), metrics: host.metrics.clone() };
     let server = Server::bind(compose::http_config(settings), state).await?;
     let addresses: Vec<_> = server.local_addrs().iter().map(|address| format!("http://{address}")).collect();
 
@@ -65,6 +67,9 @@ async fn serve(settings: &Settings, stop: &CancellationToken) -> Result<()> {
     };
     if let Some(ready) = stop.run_until_cancelled(ready).await {
         ready?;
+        // After the plugins: what is imported also gets the vector of a fallback's descriptor.
+        host.operations.start_search().await;
+        tasks.spawn("search-metrics", host.spaces.clone().watch(host.operations.clone(), stop.clone()));
         tasks.spawn("readiness", readiness.watch(host.operations.clone(), stop.clone()));
         if let (true, Some(folder)) = (settings.plugins.watch, folder) {
             tasks.spawn("plugin-watch", watch(folder, deployer, stop.clone()));

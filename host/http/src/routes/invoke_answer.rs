@@ -56,7 +56,7 @@ pub(crate) struct HistoryBody {
 }
 
 impl HistoryBody {
-    fn of<T>(outcome: Outcome<T>, context: &CallContext) -> (T, Self) {
+    pub(crate) fn of<T>(outcome: Outcome<T>, context: &CallContext) -> (T, Self) {
         let history = Self {
             degraded: outcome.is_degraded(),
             served_by: outcome.served_by.label(),
@@ -69,6 +69,11 @@ impl HistoryBody {
             correlation_id: context.correlation_id.to_string(),
         };
         (outcome.value, history)
+    }
+
+    /// Who answered.
+    pub(crate) fn served_by(&self) -> &str {
+        &self.served_by
     }
 
     fn headers(&self) -> Vec<(&'static str, String)> {
