@@ -1,9 +1,9 @@
 //! Vectors for products that have none of a model yet: because the model is new, or because it did not answer when they were put.
 //!
 //! One task goes through the products that lack a vector in a space that searches use, looks at their pictures again, and adds the
-//! vectors. It begins again when products or providers have changed; whatever is not there is tried again after a pause. A picture that
-//! was only sent, or is another by now, cannot be looked at again: such products are counted, and get their vectors when they are put
-//! again.
+//! vectors. It begins again when providers have changed or somebody did not answer for a product that was put; whatever is not there is
+//! tried again after a pause. A picture that was only sent, or is another by now, cannot be looked at again: such products are counted,
+//! and get their vectors when they are put again.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -31,63 +31,66 @@ const BATCH: usize = 64;
 /// The longest that one product may take.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What decides whether there is anything to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Seen {
-    sequence: u64,
-    targets: Vec<String>,
-}
+/// The longest pause after somebody did not answer, in rounds.
+const MOST_PAUSE: u32 = 12;
 
 impl Operations {
     /// Goes on until it is told to stop.
     pub(super) async fn keep_filling(self: Arc<Self>, stop: &CancellationToken) {
-        let (mut done, mut rounds) = (None, 0);
+        let (mut done, mut rounds, mut pause, mut resting) = (None, 0, 1, 0);
         while stop.run_until_cancelled(tokio::time::sleep(INTERVAL)).await.is_some() {
             rounds += 1;
-            match stop.run_until_cancelled(self.fill_if_changed(&done, rounds >= ROUNDS)).await {
+            if resting > 0 {
+                resting -= 1;
+                continue;
+            }
+            match stop.run_until_cancelled(self.fill_if_needed(done.as_ref(), rounds >= ROUNDS)).await {
                 None => return,
                 Some(Ok(None)) => {}
-                Some(Ok(seen)) => (done, rounds) = (seen, 0),
+                Some(Ok(seen)) => (done, rounds, pause) = (seen, 0, 1),
                 Some(Err(failure)) => {
                     tracing::debug!(code = %failure.code, error = failure.chain(), "products did not get the vectors that they lack");
+                    self.search_state().lacking.store(true, Ordering::Release);
+                    resting = pause;
+                    pause = (pause * 2).min(MOST_PAUSE);
                 }
             }
         }
     }
 
-    /// Returns what was there when it began, if there was anything to do.
-    async fn fill_if_changed(&self, done: &Option<Seen>, anyway: bool) -> Result<Option<Seen>, Failure> {
-        let context = CallContext::root(Principal::System, TIMEOUT);
-        let (context, snapshot) = self.enter(&context);
+    /// Returns who gave vectors, if there was a reason to look.
+    async fn fill_if_needed(&self, done: Option<&Vec<String>>, anyway: bool) -> Result<Option<Vec<String>>, Failure> {
+        let (context, snapshot) = self.enter(&CallContext::root(Principal::System, TIMEOUT));
         let targets = self.targets(&context, &snapshot)?;
-        let sequence = self.products().records().sequence().await?;
         let models = self.embedder().models();
         let revision = |target: &Target| match target {
             // A model that was loaded anew may be another.
             Target::Model(id) => models.iter().find(|info| info.id == *id).map_or_else(String::new, |info| info.revision.to_string()),
             Target::Adapter(generation) | Target::Fallback(_, generation) => generation.digest().to_string(),
         };
-        let targets_seen = targets.iter().map(|target| format!("{} {}", target.name(), revision(target))).collect();
-        let seen = Seen { sequence, targets: targets_seen };
-        if !anyway && done.as_ref() == Some(&seen) {
+        let seen: Vec<String> = targets.iter().map(|target| format!("{} {}", target.name(), revision(target))).collect();
+        let lacking = self.search_state().lacking.swap(false, Ordering::AcqRel);
+        if !anyway && !lacking && done == Some(&seen) {
             return Ok(None);
         }
+        let mut failed = 0;
         for target in &targets {
-            self.fill(&snapshot, target).await?;
+            failed += self.fill(&snapshot, target).await?;
         }
-        // Its own changes are none to begin again for.
-        Ok(Some(Seen { sequence: self.products().records().sequence().await?, ..seen }))
+        self.search_state().backfill_failed.store(failed, Ordering::Relaxed);
+        Ok(Some(seen))
     }
 
-    async fn fill(&self, snapshot: &Arc<HostSnapshot>, target: &Target) -> Result<(), Failure> {
-        let mut after: Option<Key> = None;
+    /// Returns of how many products the picture cannot be looked at again.
+    async fn fill(&self, snapshot: &Arc<HostSnapshot>, target: &Target) -> Result<u64, Failure> {
+        let (mut after, mut failed): (Option<Key>, u64) = (None, 0);
         loop {
             let lacking = match self.known_space(target) {
                 Some(space) => self.products().records().without_vector(&space, after, BATCH).await?,
                 // Whoever was never asked says with the first product which space he answers in.
                 None => self.products().records().list(first(after)).await?,
             };
-            let Some(last) = lacking.last() else { return Ok(()) };
+            let Some(last) = lacking.last() else { return Ok(failed) };
             after = Some(last.key);
             let one = async |stored: Stored| (self.look_again(snapshot, target, &stored).await, stored);
             let at_once = self.search_config().import_concurrency.max(1);
@@ -97,9 +100,7 @@ impl Operations {
             while let Some((result, stored)) = looked.next().await {
                 match result {
                     Ok(Some((space, vector))) => vectors.push(NewVector { key: stored.key, of: stored.sequence, space, vector }),
-                    Ok(None) => {
-                        self.search_state().backfill_failed.fetch_add(1, Ordering::Relaxed);
-                    }
+                    Ok(None) => failed += 1,
                     Err(failure) => {
                         away = Some(failure);
                         break;

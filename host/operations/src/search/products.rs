@@ -1,6 +1,7 @@
 //! Products: putting, getting, deleting, listing.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 
 use breakwater_core::{CallContext, Failure, FailureKind, Reason};
 use breakwater_inference::Priority;
@@ -133,6 +134,10 @@ impl Operations {
     ) -> Result<Vec<Result<PutProduct, Failure>>, Failure> {
         let drafts = prepared.iter().filter_map(|(prepared, _)| prepared.as_ref().ok()).map(|prepared| prepared.draft.clone());
         let Changed { value: stored, indexed } = self.products().put(drafts.collect(), import).await?;
+        let lacks = |prepared: &Prepared| !prepared.reasons.is_empty();
+        if prepared.iter().any(|(prepared, _)| prepared.as_ref().is_ok_and(lacks)) {
+            self.search_state().lacking.store(true, Ordering::Release);
+        }
         let mut stored = stored.into_iter();
         let mut results = Vec::with_capacity(prepared.len());
         for (prepared, input) in prepared {

@@ -1,7 +1,7 @@
 //! What searches, imports and the back-fill remember between calls.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use breakwater_core::Deadline;
@@ -20,6 +20,8 @@ pub(crate) struct SearchState {
     spaces: Mutex<BTreeMap<String, Space>>,
     /// Imports that ran since the service started, by name.
     imports: Mutex<BTreeMap<String, Arc<Run>>>,
+    /// Whether a product was put without a vector of somebody who did not answer.
+    pub(super) lacking: AtomicBool,
     pub(super) backfilled: AtomicU64,
     pub(super) backfill_failed: AtomicU64,
     /// Ends the background tasks.

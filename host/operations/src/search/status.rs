@@ -60,7 +60,7 @@ pub struct SearchStatus {
     pub spaces: Vec<SpaceStatus>,
     /// Products that got a vector of a new model since the service started.
     pub backfilled: u64,
-    /// Products whose picture could not be read or understood again for that.
+    /// Vectors that products lack and cannot get, because their pictures cannot be looked at again; as of the last time it was tried.
     pub backfill_failed: u64,
 }
 

@@ -63,7 +63,8 @@ async fn open_shop() -> Stage {
 /// A part of the picture of this size, moved by `offset` so that others look different.
 pub(crate) fn picture(width: u32, height: u32, offset: u32, format: Format) -> Bytes {
     let whole = Image::decode(coffee(), Detail::Full, &Limits::default()).unwrap();
-    let options = OutputOptions { format, quality: None, size: breakwater_core::Size::new(width, height), keep_metadata: false };
+    let size = Some(breakwater_core::Size::new(width, height));
+    let options = OutputOptions { format, quality: None, size, keep_metadata: false };
     render(&whole, breakwater_core::Rect::new(offset, offset / 2, width, height), &options, &Limits::default()).unwrap().bytes
 }
 

@@ -14,6 +14,9 @@ use crate::index::{IndexError, Indices, VectorIndex};
 use crate::records::{Change, ProductRecords, RecordsError};
 use crate::space::Space;
 
+/// Changes that an index which is being made anew may be behind for a change to wait for it.
+const FAR_BEHIND: u64 = 10_000;
+
 /// What keeps an index from following.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -114,10 +117,11 @@ impl Follower {
         self.changed.notify_one();
     }
 
-    /// Waits until the changes up to a sequence number are in the index, or it cannot take them in now.
+    /// Waits until the changes up to a sequence number are in the index, or it cannot take them in now or for a long time.
     pub(super) async fn applied(&self, sequence: u64) -> bool {
         let mut state = self.state.subscribe();
-        let settled = state.wait_for(|state| state.synced >= sequence || state.problem.is_some()).await;
+        let far = |state: &FollowedState| state.index.is_some() && !state.ready && sequence.saturating_sub(state.sequence) > FAR_BEHIND;
+        let settled = state.wait_for(|state| state.synced >= sequence || state.problem.is_some() || far(state)).await;
         settled.is_ok_and(|state| state.synced >= sequence)
     }
 

@@ -95,7 +95,7 @@ mod tests {
     }
 
     fn encode(image: &Image, format: Format, quality: Option<u8>, size: Size) -> Image {
-        let options = OutputOptions { format, quality, size, keep_metadata: false };
+        let options = OutputOptions { format, quality, size: Some(size), keep_metadata: false };
         let whole = breakwater_core::Rect::new(0, 0, image.size().width, image.size().height);
         let bytes: Bytes = render(image, whole, &options, &Limits::default()).unwrap().bytes;
         Image::decode(bytes, Detail::Full, &Limits::default()).unwrap()
