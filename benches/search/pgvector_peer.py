@@ -52,7 +52,7 @@ class Engine:
 
     def search(self, queries: numpy.ndarray, every: int, count: int) -> dict[str, Any]:
         """Asks one after the other with a prepared statement."""
-        where = "" if every == 1 else f"WHERE id % {every} = 0"
+        where = "" if every == 1 else f"WHERE id %% {every} = 0"
         statement = f"SELECT id FROM v {where} ORDER BY e <#> %s::halfvec LIMIT {count}"
         texts = ["[" + ",".join(map(str, query.tolist())) + "]" for query in queries]
         cpu, keys = self._cpu(), []

@@ -165,7 +165,7 @@ fn walk(graph: &Graph, view: &View, query: &Query, ef: usize, selectivity: f64) 
     let vector = query.vector.values();
     let walk = graph.walk(vector, ef, &view.admitted, query.deadline)?;
     let mut nearest = Nearest::new(query.count);
-    walk.rows.iter().filter_map(|row| view.slab.hit(vector, *row)).for_each(|hit| nearest.offer(hit));
+    view.slab.offer(vector, walk.rows.into_iter(), &mut nearest, query.deadline)?;
     let outside = view.slab.offer(vector, view.admitted.range(graph.covered..), &mut nearest, query.deadline)?;
     if (nearest.len() as u64) < view.admitted.len().min(query.count as u64) {
         return Ok(None);

@@ -29,6 +29,15 @@ impl Kernel {
     }
 }
 
+/// Asks for a row before it is needed: rows that a filter admits lie anywhere, and waiting for memory is most of comparing them.
+#[inline]
+pub(super) fn prefetch(row: &[f16]) {
+    #[cfg(target_arch = "x86_64")]
+    x86::prefetch(row);
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = row;
+}
+
 fn portable(query: &[f32], row: &[f16]) -> f32 {
     let mut wide = [0f32; 256];
     let mut sums = [0f32; LANES];
@@ -50,11 +59,22 @@ mod x86 {
     #![expect(unsafe_code, reason = "registers of 256 bits; the only other way is four times as slow")]
 
     use std::arch::x86_64::{
-        __m128i, _mm_add_ps, _mm_cvtss_f32, _mm_hadd_ps, _mm_loadu_si128, _mm256_add_ps, _mm256_castps256_ps128, _mm256_cvtph_ps,
-        _mm256_extractf128_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_setzero_ps,
+        __m128i, _MM_HINT_T0, _mm_add_ps, _mm_cvtss_f32, _mm_hadd_ps, _mm_loadu_si128, _mm_prefetch, _mm256_add_ps, _mm256_castps256_ps128,
+        _mm256_cvtph_ps, _mm256_extractf128_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_setzero_ps,
     };
 
     use half::f16;
+
+    /// Numbers in a line of the cache.
+    const LINE: usize = 32;
+
+    #[inline]
+    pub(super) fn prefetch(row: &[f16]) {
+        for line in row.chunks(LINE) {
+            // SAFETY: a hint, which every processor of this kind understands and which cannot fail.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+        }
+    }
 
     pub(super) fn dot(query: &[f32], row: &[f16]) -> f32 {
         // SAFETY: `Kernel::detect` hands this function out only where these features are.

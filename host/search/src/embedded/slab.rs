@@ -10,7 +10,7 @@ use half::f16;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use roaring::RoaringBitmap;
 
-use super::kernel::Kernel;
+use super::kernel::{Kernel, prefetch};
 use super::nearest::Nearest;
 use crate::index::{Hit, IndexError, Key};
 
@@ -18,7 +18,7 @@ use crate::index::{Hit, IndexError, Key};
 pub(super) const CHUNK: usize = 512;
 
 /// Rows compared between two looks at the clock: less than a millisecond.
-const BETWEEN_LOOKS: usize = 4096;
+const BETWEEN_LOOKS: u64 = 4096;
 
 /// Rows that one thread compares; more are divided among those that are idle.
 const PER_THREAD: u32 = 16_384;
@@ -78,7 +78,7 @@ impl Slab {
     }
 
     /// A row and its similarity to the query.
-    pub(super) fn hit(&self, query: &[f32], row: u32) -> Option<Hit> {
+    fn hit(&self, query: &[f32], row: u32) -> Option<Hit> {
         let (key, values) = self.row(row)?;
         Some(Hit { key, similarity: self.kernel.dot(query, values).clamp(-1.0, 1.0) })
     }
@@ -96,10 +96,13 @@ impl Slab {
         nearest: &mut Nearest,
         deadline: Deadline,
     ) -> Result<u64, IndexError> {
-        let mut compared = 0;
-        for (place, row) in rows.enumerate() {
-            if place % BETWEEN_LOOKS == 0 && deadline.has_passed() {
+        let (mut compared, mut rows) = (0, rows.peekable());
+        while let Some(row) = rows.next() {
+            if compared % BETWEEN_LOOKS == 0 && deadline.has_passed() {
                 return Err(IndexError::Timeout);
+            }
+            if let Some((_, next)) = rows.peek().and_then(|next| self.row(*next)) {
+                prefetch(next);
             }
             let Some(hit) = self.hit(query, row) else { break };
             nearest.offer(hit);

@@ -134,7 +134,7 @@ async fn a_model_of_any_name_stays_in_the_folder() {
         drop((index, indices));
         assert_eq!(open(&root, EAGER).open(&odd).await.unwrap().sequence().await.unwrap(), 7, "{name}");
     }
-    assert_eq!(files(folder.path()), [root.clone()]);
+    assert_eq!(files(folder.path()), std::slice::from_ref(&root));
     assert_eq!(files(&root).len(), 6);
 }
 
