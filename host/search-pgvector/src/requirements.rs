@@ -13,8 +13,8 @@ static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 const LEAST_SERVER: i32 = 160_000;
 /// The first pgvector with iterative scans.
 const LEAST_PGVECTOR: (u32, u32) = (0, 8);
-/// Key of the lock under which a schema is prepared; the other half is the schema's hash. Chosen at random.
-const PREPARE_LOCK: i32 = 0x6277_7076;
+/// Key of the lock under which a database is prepared: one for all schemas, because they share the extension. Chosen at random.
+const PREPARE_LOCK: i64 = 0x6277_7076_6563_746f;
 
 /// What a database lacks, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -54,12 +54,7 @@ pub(crate) async fn prepare(connection: &mut PgConnection, schema: &str) -> Resu
         return Err(RequirementError::Server(version).into());
     }
     // Held until the connection ends.
-    sqlx::query("SELECT pg_advisory_lock($1, hashtext($2))")
-        .bind(PREPARE_LOCK)
-        .bind(schema)
-        .execute(&mut *connection)
-        .await
-        .map_err(&preparing)?;
+    sqlx::query("SELECT pg_advisory_lock($1)").bind(PREPARE_LOCK).execute(&mut *connection).await.map_err(&preparing)?;
     let home = enable_pgvector(connection).await?;
     // Asked first, because making a schema that is there needs the right to make one.
     let there: bool = sqlx::query_scalar("SELECT to_regnamespace(quote_ident($1)) IS NOT NULL")

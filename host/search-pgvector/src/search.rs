@@ -53,15 +53,16 @@ impl Search<'_> {
         let situation = Situation { total, selectivity, filtered: !filter.is_empty(), count: self.query.count };
         match choose(situation, Tuning { ef_search: config.ef_search, max_scan_tuples: config.max_scan_tuples }) {
             Plan::Exact => self.exact(connection, total).await,
-            Plan::Graph { method, ef } => {
-                let hits = self.walk(connection, ef).await?;
+            Plan::Graph { method, ef, candidates } => {
+                let mut hits = self.walk(connection, ef, candidates).await?;
+                // pgvector does not say how many it looked at: as many as it kept, and as the filter refused, at least.
+                let passed = f64::from(ef).max(hits.len() as f64 / selectivity).ceil();
+                hits.truncate(self.query.count);
                 // The walk has its limits, and vectors deleted lately take the place of others. What is there is what counts.
                 if hits.len() < self.query.count {
                     return self.exact(connection, total).await;
                 }
-                // pgvector does not say how many it looked at: as many as it kept, and as the filter refused, at least.
-                let walked = f64::from(ef).max(hits.len() as f64 / selectivity).ceil();
-                Ok(Hits { hits, method, ef: usize::try_from(ef).unwrap_or_default(), scanned: (walked as u64).min(total), selectivity })
+                Ok(Hits { hits, method, ef: usize::try_from(ef).unwrap_or_default(), scanned: (passed as u64).min(total), selectivity })
             }
         }
     }
@@ -92,7 +93,7 @@ impl Search<'_> {
             filters::condition(filter, 2),
             2 + filters::parameters(filter),
         );
-        let rows = self.rows(connection, format!("BEGIN READ ONLY; {}", self.time_limit()), text).await?;
+        let rows = self.rows(connection, format!("BEGIN READ ONLY; {}", self.time_limit()), text, self.query.count).await?;
         let admitted = rows.first().map_or(Ok(0), |row| row.try_get::<i64, _>("admitted"))?.cast_unsigned();
         let selectivity = if filter.is_empty() { 1.0 } else { (admitted as f64 / total.max(1) as f64).min(1.0) };
         self.index.estimates.set_share(filter, selectivity);
@@ -100,7 +101,7 @@ impl Search<'_> {
     }
 
     /// Walks the graph until it has found enough, or as far as it may.
-    async fn walk(&self, connection: &mut PgConnection, ef: u32) -> Result<Vec<Hit>, sqlx::Error> {
+    async fn walk(&self, connection: &mut PgConnection, ef: u32, candidates: usize) -> Result<Vec<Hit>, sqlx::Error> {
         let filter = &self.query.filter;
         let text = format!(
             "SELECT key, 1 - (embedding <=> $1) AS similarity FROM {}{} ORDER BY embedding <=> $1 LIMIT ${}",
@@ -117,15 +118,15 @@ impl Search<'_> {
             config.iterative_scan.setting(),
             config.max_scan_tuples,
         );
-        hits(&self.rows(connection, begin, text).await?)
+        hits(&self.rows(connection, begin, text, candidates).await?)
     }
 
     /// Runs one statement in a transaction with settings of its own: two round trips, because the end of the transaction is sent when the
     /// answer is on its way.
-    async fn rows(&self, connection: &mut PgConnection, begin: String, text: String) -> Result<Vec<PgRow>, sqlx::Error> {
+    async fn rows(&self, connection: &mut PgConnection, begin: String, text: String, limit: usize) -> Result<Vec<PgRow>, sqlx::Error> {
         let mut transaction = connection.begin_with(AssertSqlSafe(begin)).await?;
         let statement = bind_one(sqlx::query(AssertSqlSafe(text)), self.index.table.storage, &self.query.vector);
-        let statement = filters::bind(statement, &self.query.filter).bind(i64::try_from(self.query.count).unwrap_or(i64::MAX));
+        let statement = filters::bind(statement, &self.query.filter).bind(i64::try_from(limit).unwrap_or(i64::MAX));
         statement.fetch_all(&mut *transaction).await
     }
 

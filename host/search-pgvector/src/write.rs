@@ -28,7 +28,7 @@ pub(crate) async fn upsert(index: &PgVectorIndex, entries: Vec<Entry>, sequence:
     let rows: Vec<_> = rows.into_iter().collect();
     let mut session = index.database.session(None).await?;
     let outcome = upsert_rows(index, session.connection(), &rows, sequence).await;
-    index.estimates.forget_totals();
+    look(index, session.connection(), outcome.is_ok()).await;
     session.settle("storing vectors", outcome)
 }
 
@@ -58,7 +58,7 @@ pub(crate) async fn delete(index: &PgVectorIndex, keys: Vec<Key>, sequence: u64)
     let keys: Vec<_> = keys.into_iter().filter_map(|key| i64::try_from(key.0).ok()).collect();
     let mut session = index.database.session(None).await?;
     let outcome = delete_rows(index, session.connection(), keys, sequence).await;
-    index.estimates.forget_totals();
+    look(index, session.connection(), outcome.is_ok()).await;
     session.settle("deleting vectors", outcome)
 }
 
@@ -73,6 +73,14 @@ async fn delete_rows(index: &PgVectorIndex, connection: &mut PgConnection, keys:
     within(patience, advance(index, &mut transaction, sequence, -deleted.cast_signed())).await?;
     within(patience, transaction.commit()).await?;
     Ok(usize::try_from(deleted).unwrap_or(usize::MAX))
+}
+
+/// Sees how many vectors there are now. Only an estimate depends on it, so it may fail.
+async fn look(index: &PgVectorIndex, connection: &mut PgConnection, sound: bool) {
+    index.estimates.forget_totals();
+    if sound && let Err(error) = within(index.database.patience(), index.totals(connection)).await {
+        tracing::debug!(%error, "the size of the index is not known");
+    }
 }
 
 /// The sequence number of the last change. Holds back other writers until the transaction ends, also those of other processes.

@@ -9,6 +9,9 @@ use breakwater_search::{Filter, IndexError, Indices, Query};
 use breakwater_search_pgvector::Config;
 use breakwater_tests::postgres::Setup;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::server::{config, entry, indices, observer, open, query, shared, space, start, until, vector};
 
@@ -95,6 +98,67 @@ async fn a_database_that_comes_later_is_found() {
     server.restart().unwrap();
     let index = open(&indices, DIMENSION).await;
     index.upsert(vec![entry(1, DIMENSION)], 1).await.unwrap();
+}
+
+/// Passes bytes on to a server until it is told to keep them.
+async fn relay(server: &str) -> (String, Arc<AtomicBool>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (server, address) = (server.to_owned(), listener.local_addr().unwrap().to_string());
+    let silent = Arc::new(AtomicBool::new(false));
+    tokio::spawn({
+        let silent = Arc::clone(&silent);
+        async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let (from_client, to_client) = client.into_split();
+                let (from_server, to_server) = TcpStream::connect(&server).await.unwrap().into_split();
+                tokio::spawn(pass(from_client, to_server, Arc::clone(&silent)));
+                tokio::spawn(pass(from_server, to_client, Arc::clone(&silent)));
+            }
+        }
+    });
+    (address, silent)
+}
+
+async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, silent: Arc<AtomicBool>) {
+    let mut buffer = [0; 8192];
+    while let Ok(length @ 1..) = from.read(&mut buffer).await {
+        // What is lost once is lost: the connection never comes to life again, as after a failure of a network.
+        if silent.load(Ordering::Relaxed) || to.write_all(&buffer[..length]).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_network_that_falls_silent_is_given_up_in_time() {
+    let Some(server) = shared() else { return };
+    let direct = server.url();
+    let address = direct.rsplit_once('@').unwrap().1.split('/').next().unwrap();
+    let (relayed, silent) = relay(address).await;
+    let config = Config {
+        pool_size: 2,
+        acquire_timeout: Duration::from_millis(300),
+        statement_timeout: Duration::from_millis(100),
+        ..Config { url: direct.replace(address, &relayed).parse().unwrap(), ..config(server, "silent") }
+    };
+    let indices = indices(config.clone());
+    let index = open(&indices, DIMENSION).await;
+    index.upsert(vec![entry(1, DIMENSION)], 1).await.unwrap();
+
+    silent.store(true, Ordering::Relaxed);
+    let started = Instant::now();
+    let late = Query { deadline: Deadline::after(Duration::from_millis(100)), ..query(vector(1, DIMENSION), 1) };
+    let given_up = |error: IndexError| assert!(matches!(error, IndexError::Timeout | IndexError::Unavailable { .. }), "{error:?}");
+    assert!(matches!(index.search(late).await, Err(IndexError::Timeout)));
+    given_up(index.upsert(vec![entry(2, DIMENSION)], 2).await.unwrap_err());
+    given_up(index.count(&Filter::default()).await.unwrap_err());
+    // Nor can one begin with it.
+    assert!(matches!(crate::server::indices(config).prepare().await, Err(IndexError::Unavailable { .. })));
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+
+    silent.store(false, Ordering::Relaxed);
+    until("new connections take the place of the dead", async || index.upsert(vec![entry(2, DIMENSION)], 2).await.ok()).await;
+    assert_eq!(index.count(&Filter::default()).await.unwrap(), 2);
 }
 
 /// What readers and a writer went through.
