@@ -91,6 +91,19 @@ impl MediaRoot {
         self.pool.compute(deadline, move || input::read(&shared.root, &relative, shared.max_bytes)).await?
     }
 
+    /// Runs work that waits for the disk on the threads that may.
+    ///
+    /// # Errors
+    /// `media.overloaded` (limit), `call.deadline`.
+    pub(crate) async fn with_disk<T: Send + 'static>(
+        self: &Arc<Self>,
+        deadline: Deadline,
+        work: impl FnOnce(&Self) -> T + Send + 'static,
+    ) -> Result<T, Failure> {
+        let this = Arc::clone(self);
+        self.pool.compute(deadline, move || work(&this)).await
+    }
+
     /// Writes a picture into the output folder and returns its path, which later calls may name. The name is the content's digest:
     /// the same picture is the same file.
     ///

@@ -121,7 +121,7 @@ impl Operations {
     /// `import.name-invalid`, `import.source-invalid` (invalid request), `import.running` (invalid request: one of this name is),
     /// `import.source-changed` (invalid request: one of this name was interrupted that reads something else), `import.too-many` (limit),
     /// `media.*`, `search.records` (unavailable).
-    pub async fn import(&self, _context: &CallContext, request: ImportRequest) -> Result<ImportStatus, Failure> {
+    pub async fn import(&self, context: &CallContext, request: ImportRequest) -> Result<ImportStatus, Failure> {
         let ImportRequest { name, source, restart } = request;
         let known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         if name.is_empty() || name.len() > MAX_NAME || !name.chars().all(known) {
@@ -133,10 +133,9 @@ impl Operations {
             let message = "the service has no media root, so there is nothing to import from";
             return Err(Failure::new(FailureKind::Denied, "media.not-configured", message));
         };
-        let (opening, opened) = (Arc::clone(media), source.clone());
+        let opened = source.clone();
         // What cannot be opened is better refused now than reported later.
-        let opened = tokio::task::spawn_blocking(move || import_items::open(&opening, &opened).map(drop)).await;
-        opened.map_err(|error| Failure::internal("a source could not be opened").caused_by(error))??;
+        media.with_disk(context.deadline, move |media| import_items::open(media, &opened).map(drop)).await??;
         let state = match self.products().records().import(&name).await? {
             Some(state) if !restart && !state.finished => {
                 if state.source != text {

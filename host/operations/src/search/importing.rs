@@ -153,6 +153,7 @@ impl Operations {
         progress.ended = Some(Instant::now());
     }
 
+    #[expect(clippy::disallowed_methods, reason = "one thread for each import, of which there are a few; its work is mostly waiting")]
     async fn import_all(&self, name: &str, media: &Arc<MediaRoot>, run: &Arc<Run>) -> Result<(), Failure> {
         let (position, marker) = {
             let progress = run.progress();

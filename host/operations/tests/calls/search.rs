@@ -401,3 +401,43 @@ async fn images_and_texts_are_embedded_each_with_its_own_result() {
     assert_eq!(code(Vec::new()).await, "embed.inputs-invalid");
     assert_eq!(code(vec![EmbedInput::Text("x".into()); MAX_INPUTS + 1]).await, "embed.too-many-inputs");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_most_similar_come_first_when_the_ranker_is_not_there_and_the_answer_says_so() {
+    let search = SearchConfig { ranker: Some("rank-by-margin".into()), ..SearchConfig::default() };
+    let (stage, ..) = shop(Behaviour::Finds(0.9), search).await;
+    put(&stage, shapes()).await;
+    let weights = [("all".to_owned(), 0.0)].into();
+    let request = SearchRequest { category_weights: weights, ..by_picture(300, 100) };
+    let outcome = stage.operations.search(&stage.context(), request).await.unwrap();
+    assert_eq!((outcome.reasons[0].provider.as_str(), outcome.reasons[0].code.as_str()), ("plugin:rank-by-margin", "ranker.not-deployed"));
+    assert!(outcome.is_degraded() && outcome.value.ranked_by == "host");
+    assert_eq!(outcome.value.items[0].score, outcome.value.items[0].similarity);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_pages_of_a_search_end_at_a_depth() {
+    let stage = open_shop().await;
+    for hundred in 0..11 {
+        let vector = |index: usize| {
+            let values = vec![1000.0, (hundred * 100 + index) as f32];
+            let vector = Some(GivenVector { values, model: None });
+            ProductInput { image: None, vector, ..product(&format!("{hundred}-{index}"), Bytes::new()) }
+        };
+        put(&stage, (0..100).map(vector).collect()).await;
+    }
+    let mut request = SearchRequest { page_size: Some(100), ..SearchRequest::by(SearchBy::Vector { values: vec![1.0, 0.0], model: None }) };
+    let mut shown = std::collections::BTreeSet::new();
+    let failure = loop {
+        match stage.operations.search(&stage.context(), request.clone()).await {
+            Ok(outcome) => {
+                request.cursor = Some(outcome.value.next_cursor.expect("there is more"));
+                for item in outcome.value.items {
+                    assert!(shown.insert(item.product.id), "a product came twice");
+                }
+            }
+            Err(failure) => break failure,
+        }
+    };
+    assert_eq!((&*failure.code, shown.len()), ("search.too-deep", 1000));
+}

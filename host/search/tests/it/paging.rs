@@ -173,7 +173,7 @@ impl Ranker for Picky {
     ) -> breakwater_core::BoxFuture<'a, Result<Ranking, Failure>> {
         Box::pin(async move {
             let mut ranking = BySimilarity.rank(context, request, candidates).await?;
-            ranking.ranked.retain(|ranked| candidates[ranked.candidate].product.key.0 % 2 == 0);
+            ranking.ranked.retain(|ranked| candidates[ranked.candidate].product.key.0.is_multiple_of(2));
             Ok(ranking)
         })
     }
