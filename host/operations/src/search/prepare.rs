@@ -37,6 +37,17 @@ pub(super) struct Prepared {
     pub(super) reasons: Vec<Reason>,
 }
 
+/// How a picture is looked at.
+#[derive(Clone, Copy)]
+struct Looking {
+    /// Whether bytes that were sent are kept.
+    store: bool,
+    /// Whether the product calls its picture something else than the place where it can be read again.
+    renamed: bool,
+    /// Whether the product has a vector anyway.
+    has_vector: bool,
+}
+
 /// A picture as far as it had to be looked at.
 struct Looked {
     image: String,
@@ -93,7 +104,8 @@ impl Operations {
         let Some(image) = input.image else {
             return without_image(product, existing, given, of);
         };
-        let looked = self.look(preparing, image, input.store_image, existing.as_ref(), given.is_some()).await?;
+        let looking = Looking { store: input.store_image, renamed: !product.image.is_empty(), has_vector: given.is_some() };
+        let looked = self.look(preparing, image, existing.as_ref(), looking).await?;
         if product.image.is_empty() {
             product.image = looked.image;
         }
@@ -113,10 +125,10 @@ impl Operations {
         &self,
         preparing: &Preparing,
         image: ImageSource,
-        store: bool,
         existing: Option<&Stored>,
-        has_vector: bool,
+        looking: Looking,
     ) -> Result<Looked, Failure> {
+        let Looking { store, renamed, has_vector } = looking;
         let context = &preparing.context;
         let named = match &image {
             ImageSource::Bytes(_) => None,
@@ -140,7 +152,8 @@ impl Operations {
             looked.hash = picture.hash;
             let ask = |target| self.target_features(context, &preparing.snapshot, target, &picture, preparing.priority);
             let answers = join_all(wanted.iter().map(ask)).await;
-            let can_wait = named.is_some() || store || has_vector || !looked.kept.is_empty();
+            let readable = !renamed && (named.is_some() || store);
+            let can_wait = readable || has_vector || !looked.kept.is_empty();
             collect(&mut looked, &wanted, answers, can_wait)?;
         }
         looked.image = match named {

@@ -48,7 +48,7 @@ pub struct ProductInput {
     /// Its picture. Without a picture and a vector, those of the stored product stay.
     pub image: Option<ImageSource>,
     /// How the product names its picture: at most 4096 bytes. Absent: the picture's path or URL, for bytes the name it is stored under,
-    /// or nothing.
+    /// or nothing. A picture that is named otherwise cannot be read again for another model.
     pub image_name: Option<String>,
     /// Whether a picture given as bytes is written below the media root, so that it can be shown, and read again for another model.
     pub store_image: bool,

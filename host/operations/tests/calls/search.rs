@@ -312,9 +312,12 @@ async fn a_product_is_kept_while_the_index_is_away_and_searches_say_so() {
 async fn nothing_is_stored_that_could_not_be_found_while_the_model_is_down() {
     let (stage, records, _) = shop(Behaviour::Fails, SearchConfig::default()).await;
     let sent = product("sent", picture(300, 100, 10, Format::Png));
-    let named = ProductInput { image: Some(ImageSource::Path("/coffee.png".into())), ..product("named", Bytes::new()) };
-    let results = stage.operations.put_products(&stage.context(), vec![sent, named]).await.unwrap();
-    assert_eq!(results[0].as_ref().unwrap_err().code, "embedder.unavailable");
+    let named = ProductInput { image: Some(ImageSource::Path("/coffee.png".into())), image_name: None, ..product("named", Bytes::new()) };
+    let renamed = ProductInput { image_name: Some("elsewhere.png".into()), ..named.clone() };
+    let results = stage.operations.put_products(&stage.context(), vec![sent, named, renamed]).await.unwrap();
+    for lost in [0, 2] {
+        assert_eq!(results[lost].as_ref().unwrap_err().code, "embedder.unavailable");
+    }
     // Its picture can be looked at again later.
     let named = results[1].as_ref().unwrap();
     assert_eq!((named.reasons[0].provider.as_str(), named.reasons[0].code.as_str()), ("model:told", "embedder.unavailable"));
@@ -325,7 +328,7 @@ async fn nothing_is_stored_that_could_not_be_found_while_the_model_is_down() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn products_get_the_vectors_they_lack_when_the_model_is_there() {
     let (down, records, _) = shop(Behaviour::Fails, SearchConfig::default()).await;
-    let named = ProductInput { image: Some(ImageSource::Path("/coffee.png".into())), ..product("named", Bytes::new()) };
+    let named = ProductInput { image: Some(ImageSource::Path("/coffee.png".into())), image_name: None, ..product("named", Bytes::new()) };
     down.operations.put_products(&down.context(), vec![named]).await.unwrap().remove(0).unwrap();
     let products = catalogue(records, Arc::default()).await;
     let up =
