@@ -1,11 +1,15 @@
 //! What can be typed.
 
+mod search;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use breakwater_core::{AspectRatio, DetectionKind};
 use breakwater_operations::Format;
 use clap::{Args, Parser, Subcommand};
+
+pub(crate) use search::{IndexArguments, ModelsArguments, ModelsCommand, SearchArguments};
 
 /// Finds faces, people and objects in photographs and cuts them where sandboxed plugins say.
 #[derive(Debug, Parser)]
@@ -26,6 +30,13 @@ pub(crate) enum Command {
     Crop(CropArguments),
     /// Find faces, people and objects in pictures here, without a server
     Detect(DetectArguments),
+    /// Make the pictures of a folder findable, here, without a server
+    Index(IndexArguments),
+    /// Find the pictures that look like one, or that a text describes
+    Search(SearchArguments),
+    /// Look at the models, and at what is missing of them
+    #[command(subcommand)]
+    Models(ModelsCommand),
     /// Call an operation of a running service
     Call(CallArguments),
     /// Show how a running service is: upstreams, breakers, plugins, cache

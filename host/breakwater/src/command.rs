@@ -5,10 +5,17 @@ pub(crate) mod compile_component;
 pub(crate) mod config;
 pub(crate) mod crop;
 pub(crate) mod detect;
+pub(crate) mod index;
+pub(crate) mod models;
 pub(crate) mod openapi;
 pub(crate) mod plugin;
+pub(crate) mod search;
 pub(crate) mod serve;
 pub(crate) mod status;
 
+mod found;
+mod index_remote;
 mod local;
+mod pictures;
+mod search_page;
 mod signals;

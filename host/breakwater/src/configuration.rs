@@ -28,6 +28,11 @@ impl Sources {
         Ok(sources)
     }
 
+    /// Takes another media root than the one that is configured.
+    pub(crate) fn set_media_root(&mut self, root: &Path) -> Result<()> {
+        self.path("FOLDER", "media", "root", Some(root))
+    }
+
     /// What `serve` takes.
     pub(crate) fn of_serve(arguments: &ServeArguments) -> Result<Self> {
         let mut sources = Self::of_places(&arguments.places)?;

@@ -46,6 +46,29 @@ impl Progress {
     }
 }
 
+impl Progress {
+    /// For work whose extent becomes known on the way.
+    pub(crate) fn counting() -> Self {
+        if !std::io::stderr().is_terminal() {
+            return Self(ProgressBar::hidden());
+        }
+        let bar = ProgressBar::no_length();
+        let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {per_sec} {eta} left {msg}");
+        Self(bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())))
+    }
+
+    /// How far the work is, of how much if that is known, and how much of it failed.
+    pub(crate) fn at(&self, position: u64, total: Option<u64>, failed: u64) {
+        if let Some(total) = total {
+            self.0.set_length(total);
+        }
+        self.0.set_position(position);
+        if failed > 0 {
+            self.0.set_message(format!("({failed} failed)"));
+        }
+    }
+}
+
 impl Drop for Progress {
     fn drop(&mut self) {
         self.0.finish_and_clear();

@@ -83,6 +83,26 @@ impl Server {
         self.answer(self.client.get(self.url(&["v1", "status"])?)).await
     }
 
+    /// Searches with a form.
+    pub(crate) async fn search(&self, form: Form) -> Result<Value> {
+        self.answer(self.client.post(self.url(&["v1", "search"])?).multipart(form)).await
+    }
+
+    /// A product, if there is one of this id.
+    pub(crate) async fn product(&self, id: &str) -> Result<Option<Value>> {
+        let response = self.client.get(self.url(&["v1", "products", id])?).send().await;
+        let response = response.with_context(|| format!("the service at {} cannot be reached", self.base))?;
+        if response.status() == reqwest::StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        self.read(response).await.map(Some)
+    }
+
+    /// Stores a product under its id.
+    pub(crate) async fn put_product(&self, id: &str, form: Form) -> Result<Value> {
+        self.answer(self.client.put(self.url(&["v1", "products", id])?).multipart(form)).await
+    }
+
     fn url(&self, path: &[&str]) -> Result<Url> {
         let mut url = self.base.clone();
         // Each part is escaped, so that an id cannot lead to another route.
@@ -111,6 +131,10 @@ impl Server {
 
     async fn answer(&self, request: RequestBuilder) -> Result<Value> {
         let response = request.send().await.with_context(|| format!("the service at {} cannot be reached", self.base))?;
+        self.read(response).await
+    }
+
+    async fn read(&self, response: reqwest::Response) -> Result<Value> {
         let status = response.status();
         let body = response.bytes().await.context("the service's answer broke off")?;
         if status.is_success() {

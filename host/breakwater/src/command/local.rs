@@ -36,6 +36,14 @@ impl Local {
         Ok(Self { host, settings })
     }
 
+    /// Starts the parts with what the service keeps: products, and the plugins that were deployed. Also beside a running service.
+    pub(super) async fn with_records(sources: &Sources) -> Result<Self> {
+        let settings = sources.read()?;
+        breakwater_telemetry::logs::init(&quiet(&settings))?;
+        let host = Host::start(&settings, &Surroundings::of_process(), Keep::Everything).await?;
+        Ok(Self { host, settings })
+    }
+
     /// Starts the parts with the plugins of the folder.
     pub(super) async fn with_plugins(places: &Places) -> Result<Self> {
         let local = Self::start(places).await?;
