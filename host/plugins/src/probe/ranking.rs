@@ -9,7 +9,7 @@ use super::failed;
 use crate::config::GuestLimits;
 use crate::error::PluginError;
 use crate::generation::Generation;
-use crate::package::RankFixture;
+use crate::package::{FixtureCandidate, RankFixture};
 use crate::ranking::{RankCandidate, RankRequest, Ranked};
 use crate::trap::{Blame, Fault};
 
@@ -36,7 +36,7 @@ async fn ask(generation: &Generation, fixture: &RankFixture, limits: &GuestLimit
         category_weights: &fixture.category_weights,
         quality_weight: fixture.quality_weight,
     };
-    let candidates: Vec<_> = fixture.candidates.iter().map(|candidate| candidate.view()).collect();
+    let candidates: Vec<_> = fixture.candidates.iter().map(FixtureCandidate::view).collect();
     generation.probe_ranking(&context, &request, &candidates).await
 }
 
