@@ -3,5 +3,6 @@ export { DEFAULT_CONFIG, ENVIRONMENT, type LogEvent, type PythonServiceConfig } 
 export { PythonServiceConnectionError, PythonServiceError, PythonServiceTimeoutError } from './errors.js';
 export type { HealthStatus } from './health.js';
 export type * from './images.js';
+export * from './imageSearchClient.js';
 export { PythonServiceClient, getPythonServiceClient, resetPythonServiceClient } from './pythonServiceClient.js';
 export * from './talentServiceClient.js';
