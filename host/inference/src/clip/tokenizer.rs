@@ -55,7 +55,7 @@ impl ClipTokenizer {
         let of = |token: &str| vocabulary.get(token).copied().ok_or("the vocabulary has no begin or end");
         let (begin, end) = (of(BEGIN)?, of(END)?);
         // As a file of Hugging Face says it: the builder's map is of a crate of its own.
-        let bpe: BPE = serde_json::from_value(serde_json::json!({
+        let file = serde_json::json!({
             "type": "BPE",
             "unk_token": END,
             "continuing_subword_prefix": "",
@@ -63,7 +63,8 @@ impl ClipTokenizer {
             "fuse_unk": false,
             "vocab": vocabulary,
             "merges": merges,
-        }))?;
+        });
+        let bpe: BPE = serde_json::from_str(&file.to_string())?;
         let mut tokenizer = Tokenizer::new(bpe);
         let spaces = Replace::new(tokenizers::normalizers::replace::ReplacePattern::Regex(r"\s+".to_owned()), " ")?;
         let normalizers: Vec<NormalizerWrapper> = vec![NFC.into(), spaces.into(), Lowercase.into()];

@@ -25,8 +25,11 @@ impl Inference {
             return Ok(());
         }
         let (this, closed) = (Arc::downgrade(self), Arc::clone(&self.loader.closed));
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         let load = move || {
+            let runtime = match tokio::runtime::Builder::new_current_thread().enable_time().build() {
+                Ok(runtime) => runtime,
+                Err(error) => return tracing::error!(%error, "no model can be loaded"),
+            };
             for id in ids {
                 let Some(inference) = this.upgrade().filter(|_| !closed.load(Ordering::Acquire)) else { return };
                 // Logged, and said in the catalogue, where it failed.

@@ -13,7 +13,7 @@ use crate::embedder::{Overlong, Priority};
 use crate::embedding::Embedding;
 use crate::error::{self, TensorError};
 use crate::graph::shape::Shape;
-use crate::metadata::{EMBEDDING, IMAGE, PIXELS, PLANES, TEXT};
+use crate::metadata::{EMBEDDING, IMAGE, PIXELS, PLANES, TEXT, TOKENS};
 use crate::tensor::{DataType, MAX_ITEMS, MAX_TENSOR_BYTES, Tensor, TensorData};
 use crate::worker::job::Job;
 
@@ -64,7 +64,9 @@ impl Inference {
             }
             _ => {
                 let rows = tokens(input)?;
-                let one = async |row: Arc<[u32]>| self.embed_tokens(&loaded, row, Priority::Interactive, deadline).await;
+                let one = async |row: Arc<[u32]>| {
+                    self.embed_tokens(&loaded, row, Priority::Interactive, deadline).await.map_err(|failure| refine(failure, TOKENS))
+                };
                 try_join_all(rows.into_iter().map(one)).await?
             }
         };

@@ -119,7 +119,7 @@ async fn tensors_that_a_model_does_not_take_are_refused_for_what_they_are() {
         ("clip", "text", vec![1], TensorData::Bytes(vec![Bytes::from_static(&[0xff])]), "tensor.refused"),
         ("clip", "text", vec![1], TensorData::Bytes(vec![Bytes::new()]), "embedder.empty-text"),
         ("clip", "image", vec![1], texts(1), "image.unsupported"),
-        ("clip", "image", vec![1], TensorData::Bytes(vec![Bytes::new()]), "image.empty"),
+        ("clip", "image", vec![1], TensorData::Bytes(vec![Bytes::new()]), "image.unsupported"),
         ("clip", "input_ids", vec![1, 2], TensorData::Int64(vec![-1, 49_407]), "tensor.refused"),
         ("clip", "input_ids", vec![1, 2], TensorData::Int64(vec![49_408, 49_407]), "tensor.refused"),
         ("clip", "input_ids", vec![2, 1], TensorData::Int64(vec![5, 49_407]), ""),
