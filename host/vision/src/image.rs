@@ -10,7 +10,7 @@ use crate::analysis::{Analysis, HeatMap, View};
 use crate::decode::{Wanted, decode};
 use crate::header::Header;
 use crate::raster::{Raster, RgbImage};
-use crate::resize::{Filter, Window, resize};
+use crate::resize::{Filter, Window, resize, resize_columns_first};
 use crate::{Format, Limits, VisionError};
 
 /// How much detail is needed.
@@ -189,13 +189,12 @@ impl Image {
     /// does it.
     #[must_use]
     pub fn resampled_part_rgb(&self, to: Size, area: Rect, resampling: Resampling) -> RgbImage {
-        let filter = match resampling {
-            Resampling::Linear => Filter::Smooth,
-            Resampling::Cubic => Filter::Cubic,
-        };
-        let inside = area.lies_inside(to);
         let window = Window::scaled(area, to, self.raster.size());
-        let scaled = if inside { resize(&self.raster, window, area.size(), filter) } else { None };
+        let scaled = match resampling {
+            _ if !area.lies_inside(to) => None,
+            Resampling::Linear => resize(&self.raster, window, area.size(), Filter::Smooth),
+            Resampling::Cubic => resize_columns_first(&self.raster, window, area.size(), Filter::Cubic),
+        };
         scaled.map_or_else(|| RgbImage { size: Size::new(0, 0), pixels: Vec::new() }, |raster| raster.to_rgb())
     }
 

@@ -83,6 +83,18 @@ pub(crate) fn resize(raster: &Raster, window: Window, to: Size, filter: Filter) 
     Raster::new(to, raster.is_opaque(), target.into_vec())
 }
 
+/// As [`resize`], but columns first and rows then, as PIL does it: values are rounded and cut to bytes in between, so that the order shows
+/// where a filter overshoots.
+pub(crate) fn resize_columns_first(raster: &Raster, window: Window, to: Size, filter: Filter) -> Option<Raster> {
+    let whole = f64::from(raster.size().height);
+    // Only the rows that the second step reads: the widest filter reaches three steps of the scale beyond the window.
+    let reach = 3.0 * (window.height / f64::from(to.height.max(1))).max(1.0) + 1.0;
+    let (top, bottom) = ((window.top - reach).floor().max(0.0), (window.top + window.height + reach).ceil().min(whole));
+    let rows = Window { top, height: bottom - top, ..window };
+    let across = resize(raster, rows, Size::new(to.width, (bottom - top) as u32), filter)?;
+    resize(&across, Window { left: 0.0, width: to.width.into(), top: window.top - top, ..window }, to, filter)
+}
+
 fn copy(raster: &Raster, area: Rect) -> Option<Raster> {
     if !area.lies_inside(raster.size()) {
         return None;
