@@ -1,9 +1,11 @@
 //! Puts the parts together.
 
 mod convert;
+mod models;
 mod observers;
 mod outside;
 mod scrape;
+mod search;
 mod upstreams;
 
 use std::path::{Path, PathBuf};
@@ -18,6 +20,7 @@ use breakwater_inference::Inference;
 use breakwater_operations::{MediaRoot, ModelDetectors, ModelEmbedder, Operations, OperationsConfig, Parts};
 use breakwater_plugins::{Catalogue, CatalogueRecords, MemoryRecords, Ports};
 use breakwater_resilience::CpuPermits;
+use breakwater_search::{MemoryProductRecords, ProductCatalogue, ProductRecords};
 use breakwater_settings::Settings;
 use breakwater_store::SqliteStore;
 use breakwater_telemetry::{Metrics, Tracer};
@@ -49,6 +52,8 @@ pub(crate) struct Host {
     pub(crate) inference: Arc<Inference>,
     pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) operations: Arc<Operations>,
+    /// What a scrape says of the indices.
+    pub(crate) spaces: scrape::Spaces,
     /// Ends the tasks of upstreams, cache and flags.
     stop: CancellationToken,
 }
@@ -66,7 +71,7 @@ impl Host {
         let stop = CancellationToken::new();
         let cpu = CpuPermits::start("cpu", convert::threads(settings.operations.cpu_threads), settings.operations.cpu_queue)
             .context("cannot start the CPU pool")?;
-        let inference = Inference::start(convert::inference_config(settings), Arc::clone(&cpu)).context("cannot start inference")?;
+        let inference = Inference::start(convert::inference_config(settings, &data_dir), Arc::clone(&cpu)).context("cannot start inference")?;
         let records = Records::open(&data_dir, keep).await?;
         let upstreams = upstreams_of(settings, &records, &metrics, &tracer, &stop).await?;
         let flags = Flags::open(records.flags, upstreams::flags(settings)).await.context("cannot read the feature flags")?;
@@ -84,19 +89,28 @@ impl Host {
             cpu: Arc::clone(&cpu) as _,
             outbound: Arc::new(outside::ThroughUpstreams(Arc::clone(&upstreams))),
             flags: Arc::new(outside::ReadFlags(Arc::clone(&flags))),
-            embed: Arc::new(breakwater_plugins::NoModels),
-            infer: Arc::new(breakwater_plugins::NoModels),
+            embed: Arc::new(models::ThroughInference(Arc::clone(&inference))),
+            infer: Arc::new(models::ThroughInference(Arc::clone(&inference))),
         };
         let catalogue = Catalogue::open(runtime, records.catalogue, ports).await.context("cannot start the plugin runtime")?;
+        let indices = search::indices(settings, &data_dir, &cpu)?;
+        let products = ProductCatalogue::open(records.products, indices, search::catalogue_config(settings)).await;
+        let products = products.context("cannot read the products")?;
         let media = match keep {
             Keep::Everything => Some(media_root(settings, &data_dir)?),
             Keep::OnlyCompiled => None,
         };
-        metrics.connect(scrape::sources(&inference, &catalogue, &cpu, &upstreams, &cache, &tracer));
+        let spaces = scrape::Spaces::default();
+        metrics.connect(scrape::sources(&inference, &catalogue, &cpu, &upstreams, &cache, &tracer, &spaces));
         let polled = Arc::clone(&flags);
         let stopping = stop.clone();
         tokio::spawn(async move { stopping.run_until_cancelled(polled.poll(FLAG_POLL)).await });
-        let config = OperationsConfig { limits: convert::image_limits(settings), media };
+        let config = OperationsConfig {
+            limits: convert::image_limits(settings),
+            media,
+            image_hosts: settings.urls.image_hosts.clone(),
+            search: search::search_config(settings),
+        };
         let parts = Parts {
             detectors,
             embedder: Arc::new(ModelEmbedder::new(Arc::clone(&inference))),
@@ -105,17 +119,19 @@ impl Host {
             upstreams,
             cache,
             flags,
+            products,
             metrics: Arc::clone(&metrics),
             tracer: Arc::clone(&tracer),
         };
         let operations = Operations::new(config, upstreams::chains(settings), parts);
-        Ok(Self { metrics, tracer, inference, catalogue, operations, stop })
+        Ok(Self { metrics, tracer, inference, catalogue, operations, spaces, stop })
     }
 
     /// Waits for plugin calls and ends the parts; what has not ended within `patience` is left behind.
     pub(crate) async fn stop(self, patience: Duration) {
         let deadline = Deadline::after(patience);
         self.catalogue.shutdown(deadline).await;
+        self.operations.stop_search(deadline).await;
         self.stop.cancel();
         if deadline.bound("stopping inference", self.inference.shutdown()).await.is_err() {
             tracing::warn!("inference did not stop in time");
@@ -150,6 +166,7 @@ struct Records {
     catalogue: Arc<dyn CatalogueRecords>,
     registry: Arc<dyn RegistryRecords>,
     flags: Arc<dyn FlagRecords>,
+    products: Arc<dyn ProductRecords>,
 }
 
 impl Records {
@@ -159,12 +176,13 @@ impl Records {
                 catalogue: Arc::new(MemoryRecords::default()),
                 registry: Arc::new(MemoryRegistryRecords::default()),
                 flags: Arc::new(MemoryFlagRecords::default()),
+                products: Arc::new(MemoryProductRecords::default()),
             });
         }
         let file = data_dir.join("breakwater.sqlite");
         let store = SqliteStore::open(&file).await.with_context(|| format!("cannot open the records in {}", file.display()))?;
         let store = Arc::new(store);
-        Ok(Self { catalogue: store.clone(), registry: store.clone(), flags: store })
+        Ok(Self { catalogue: store.clone(), registry: store.clone(), flags: store.clone(), products: store })
     }
 }
 

@@ -2,20 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use breakwater_http::HttpConfig;
-use breakwater_inference::{DevicePreference, InferenceConfig};
+use breakwater_http::{CorsConfig, HttpConfig};
+use breakwater_inference::InferenceConfig;
+use breakwater_inference::model::Model;
 use breakwater_operations::ReadinessConfig;
 use breakwater_plugins::{
     Capability, CompileLimits, Compiler, Grants, GuestLimits, Names, PluginId, PoolConfig, ReachGrant, ReachGrants, RuntimeConfig,
 };
 use breakwater_resilience::{BreakerConfig, Trip};
-use breakwater_settings::{Device, ManagementFrom, Settings};
+use breakwater_settings::{ManagementFrom, Settings};
 use breakwater_telemetry::{LogConfig, LogFormat};
 use breakwater_vision::Limits;
 
+use super::search;
 use crate::places::Surroundings;
 
 /// 0 threads means as many as there are cores.
@@ -32,7 +34,7 @@ pub(crate) fn log_config(settings: &Settings) -> LogConfig {
 }
 
 pub(crate) fn http_config(settings: &Settings) -> HttpConfig {
-    let server = &settings.server;
+    let (server, cors) = (&settings.server, &settings.cors);
     HttpConfig {
         listen: server.listen.clone(),
         request_timeout: server.request_timeout,
@@ -50,6 +52,13 @@ pub(crate) fn http_config(settings: &Settings) -> HttpConfig {
         remote_management: server.management_from == ManagementFrom::Any,
         remote_registry: server.registry_from == ManagementFrom::Any,
         drain_timeout: server.drain_timeout,
+        cors: CorsConfig {
+            allowed_origins: cors.allowed_origins.clone(),
+            allowed_methods: cors.allowed_methods.clone(),
+            allowed_headers: cors.allowed_headers.clone(),
+            allow_credentials: cors.allow_credentials,
+            max_age: cors.max_age,
+        },
         ..HttpConfig::default()
     }
 }
@@ -63,14 +72,11 @@ pub(super) fn image_limits(settings: &Settings) -> Limits {
     Limits { max_bytes: image.max_bytes.bytes(), max_pixels: image.max_pixels, max_edge: image.max_edge, max_time: image.max_time }
 }
 
-pub(super) fn inference_config(settings: &Settings) -> InferenceConfig {
-    let inference = &settings.inference;
+pub(super) fn inference_config(settings: &Settings, data_dir: &Path) -> InferenceConfig {
+    let (inference, embeddings) = (&settings.inference, &settings.embeddings);
+    let is_built_in = embeddings.model == Model::EfficientNetLite0.name();
     InferenceConfig {
-        device: match inference.device {
-            Device::Auto => DevicePreference::Auto,
-            Device::Gpu => DevicePreference::Gpu,
-            Device::Cpu => DevicePreference::Cpu,
-        },
+        device: search::preference(inference.device),
         adapter: inference.adapter.clone(),
         allow_software: inference.allow_software,
         max_batch: inference.max_batch,
@@ -79,8 +85,12 @@ pub(super) fn inference_config(settings: &Settings) -> InferenceConfig {
         threads: threads(inference.threads),
         detection_cache_bytes: inference.detection_cache.bytes(),
         models_dir: inference.models_dir.clone(),
+        models: search::models(settings, data_dir),
+        default_embedder: (!is_built_in).then(|| embeddings.model.as_str().into()),
+        embedder_batch: embeddings.max_batch,
         budget: inference.budget,
-        ..InferenceConfig::default()
+        max_wait: inference.max_wait,
+        quarantine: embeddings.quarantine,
     }
 }
 
@@ -127,20 +137,29 @@ pub(super) fn runtime_config(settings: &Settings, cache_dir: PathBuf, surroundin
     })
 }
 
-/// A plugin may name any upstream its manifest asks for but those that the operator keeps for others.
+/// What the operator keeps for single plugins, with their ids.
+type Kept<'a> = Vec<(&'a String, &'a Vec<String>)>;
+
+/// A plugin may name any upstream and model its manifest asks for but those that the operator keeps for others.
 fn reach(settings: &Settings) -> ReachGrants {
-    let kept = settings.upstreams.iter().filter_map(|(name, upstream)| Some((name, upstream.plugins.as_ref()?)));
-    let kept: Vec<_> = kept.collect();
-    if kept.is_empty() {
+    let upstreams: Kept<'_> =
+        settings.upstreams.iter().filter_map(|(name, upstream)| Some((name, upstream.plugins.as_ref()?))).collect();
+    let models: Kept<'_> = settings.models.iter().filter_map(|(name, model)| Some((name, model.plugins.as_ref()?))).collect();
+    if upstreams.is_empty() && models.is_empty() {
         return ReachGrants::default();
     }
-    let without = |plugin: Option<&str>| {
+    let others = |kept: &Kept<'_>, plugin: Option<&str>| {
         let others = kept.iter().filter(|(_, plugins)| plugin.is_none_or(|plugin| !plugins.iter().any(|named| named == plugin)));
-        ReachGrant { upstreams: Names::Except(others.map(|(name, _)| (*name).clone()).collect()), ..ReachGrant::default() }
+        Names::Except(others.map(|(name, _)| (*name).clone()).collect())
     };
-    let named = kept.iter().flat_map(|(_, plugins)| plugins.iter());
-    let plugins = named.filter_map(|plugin| Some((plugin.parse::<PluginId>().ok()?, without(Some(plugin)))));
-    ReachGrants { plugins: plugins.collect(), default: without(None) }
+    let granted = |plugin: Option<&str>| ReachGrant {
+        upstreams: others(&upstreams, plugin),
+        models: others(&models, plugin),
+        ..ReachGrant::default()
+    };
+    let named = upstreams.iter().chain(&models).flat_map(|(_, plugins)| plugins.iter());
+    let plugins = named.filter_map(|plugin| Some((plugin.parse::<PluginId>().ok()?, granted(Some(plugin)))));
+    ReachGrants { plugins: plugins.collect(), default: granted(None) }
 }
 
 fn capability(word: breakwater_settings::Capability) -> Capability {
@@ -159,6 +178,8 @@ fn capability(word: breakwater_settings::Capability) -> Capability {
 
 #[cfg(test)]
 mod tests {
+    use breakwater_plugins::Reach;
+
     use super::*;
 
     fn defaults() -> Settings {
@@ -173,11 +194,27 @@ mod tests {
         assert_eq!(image_limits(&settings), Limits::default());
         assert_eq!(readiness_config(&settings), ReadinessConfig::default());
         assert_eq!(log_config(&settings), LogConfig::default());
-        assert_eq!(format!("{:?}", inference_config(&settings)), format!("{:?}", InferenceConfig::default()));
+        assert_eq!(format!("{:?}", inference_config(&settings, Path::new("/data"))), format!("{:?}", InferenceConfig::default()));
         let surroundings = Surroundings { executable: Some("/bin/breakwater".into()), ..Surroundings::default() };
         let runtime = runtime_config(&settings, "/cache".into(), &surroundings).unwrap();
         let compiler = Compiler::Subprocess { program: "/bin/breakwater".into(), args: vec!["compile-component".into()] };
         assert_eq!(format!("{runtime:?}"), format!("{:?}", RuntimeConfig::new("/cache".into(), compiler)));
+    }
+
+    #[test]
+    fn models_and_upstreams_kept_for_a_plugin_are_for_no_other() {
+        let text = "[upstreams.talent]\nplugins = [\"a\"]\n[models.clip]\nplugins = [\"b\"]\n";
+        let grants = reach(&Settings::parse(std::path::Path::new("b.toml"), text, [], &[]).unwrap());
+        let names = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+        let asked = Reach { upstreams: names(&["talent", "other"]), models: names(&["clip", "efficientnet-lite0"]), ..Reach::default() };
+        for (id, upstreams, models) in [
+            ("a", names(&["talent", "other"]), names(&["efficientnet-lite0"])),
+            ("b", names(&["other"]), names(&["clip", "efficientnet-lite0"])),
+            ("c", names(&["other"]), names(&["efficientnet-lite0"])),
+        ] {
+            let granted = grants.effective(&id.parse().unwrap(), &asked);
+            assert_eq!((granted.upstreams, granted.models), (upstreams, models), "{id}");
+        }
     }
 
     #[test]

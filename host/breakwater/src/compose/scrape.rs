@@ -1,16 +1,23 @@
 //! Where the numbers of a scrape come from.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use breakwater_cache::Cache;
 use breakwater_inference::Inference;
+use breakwater_operations::Operations;
+use breakwater_operations::search::SpaceStatus;
 use breakwater_plugins::{Catalogue, GenerationState, PluginInfo};
 use breakwater_resilience::CpuPermits;
 use breakwater_telemetry::{
-    BreakerSample, CacheTier, EndpointSample, ModelSample, PluginSample, PoolSample, Sources, TierSample, Tracer, UpstreamSample,
+    BreakerSample, CacheTier, EndpointSample, ModelSample, PluginSample, PoolSample, Sources, SpaceSample, TierSample, Tracer, UpstreamSample,
 };
 use breakwater_upstream::{EndpointStatus, UpstreamStatus, Upstreams};
+use tokio_util::sync::CancellationToken;
+
+/// How often the indices are asked.
+const ASK_SPACES: Duration = Duration::from_secs(5);
 
 pub(super) fn sources(
     inference: &Arc<Inference>,
@@ -19,6 +26,7 @@ pub(super) fn sources(
     upstreams: &Arc<Upstreams>,
     cache: &Arc<Cache>,
     tracer: &Arc<Tracer>,
+    spaces: &Spaces,
 ) -> Sources {
     let (models, device, lost) = (Arc::clone(inference), Arc::clone(inference), Arc::clone(inference));
     let (plugins, breakers, cpu) = (Arc::clone(catalogue), Arc::clone(catalogue), Arc::clone(cpu));
@@ -39,7 +47,41 @@ pub(super) fn sources(
         upstreams: Box::new(move || upstreams.status().iter().map(upstream).collect()),
         cache: Box::new(move || tiers(&cache)),
         spans: Box::new(move || tracer.sample()),
-        ..Sources::default()
+        spaces: spaces.reader(),
+    }
+}
+
+/// How indices were when they were last asked: a scrape must not wait for a database.
+#[derive(Clone, Default)]
+pub(crate) struct Spaces(Arc<Mutex<Vec<SpaceSample>>>);
+
+impl Spaces {
+    fn reader(&self) -> Box<dyn Fn() -> Vec<SpaceSample> + Send + Sync> {
+        let Self(spaces) = self.clone();
+        Box::new(move || spaces.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+
+    /// Asks again and again. Ends with `stop`; a status that cannot be had leaves the last one.
+    pub(crate) async fn watch(self, operations: Arc<Operations>, stop: CancellationToken) {
+        while stop.run_until_cancelled(tokio::time::sleep(ASK_SPACES)).await.is_some() {
+            let Some(status) = stop.run_until_cancelled(operations.search_status()).await else { return };
+            match status {
+                Ok(status) => {
+                    *self.0.lock().unwrap_or_else(PoisonError::into_inner) = status.spaces.into_iter().map(space).collect();
+                }
+                Err(failure) => tracing::debug!(failure = failure.chain(), "the state of the indices is not known"),
+            }
+        }
+    }
+}
+
+fn space(status: SpaceStatus) -> SpaceSample {
+    SpaceSample {
+        space: status.space,
+        vectors: status.indexed.unwrap_or(0),
+        bytes: status.bytes,
+        lag: status.pending,
+        recall: status.recall.map(|recall| [recall.mean, recall.worst_decile]),
     }
 }
 
