@@ -45,6 +45,14 @@ impl ExternalService {
         Self::script("python3", "services/image_service.py", arguments)
     }
 
+    /// The CLIP service in Python, which the image search had.
+    ///
+    /// # Errors
+    /// As [`Self::image_service`].
+    pub fn clip_service(arguments: &[&str]) -> Result<Self> {
+        Self::script("python3", "services/clip_service.py", arguments)
+    }
+
     /// The AI service in JavaScript.
     ///
     /// # Errors

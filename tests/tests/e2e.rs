@@ -14,6 +14,8 @@ mod support;
 mod cache;
 #[path = "e2e/cli.rs"]
 mod cli;
+#[path = "e2e/clip_service.rs"]
+mod clip_service;
 #[path = "e2e/config.rs"]
 mod config;
 #[path = "e2e/crops.rs"]
@@ -22,6 +24,8 @@ mod crops;
 mod detections;
 #[path = "e2e/development_photographs.rs"]
 mod development_photographs;
+#[path = "e2e/embeddings.rs"]
+mod embeddings;
 #[path = "e2e/guests.rs"]
 mod guests;
 #[path = "e2e/guide.rs"]
@@ -42,6 +46,14 @@ mod operations;
 mod plugins;
 #[path = "e2e/remote_images.rs"]
 mod remote_images;
+#[path = "e2e/search.rs"]
+mod search;
+#[path = "e2e/search_bad_input.rs"]
+mod search_bad_input;
+#[path = "e2e/search_cli.rs"]
+mod search_cli;
+#[path = "e2e/search_faults.rs"]
+mod search_faults;
 #[path = "e2e/sheet.rs"]
 mod sheet;
 #[path = "e2e/surface.rs"]

@@ -42,6 +42,15 @@ pub(crate) fn image_service(arguments: &[&str]) -> Option<ExternalService> {
     Some(ExternalService::image_service(arguments).unwrap())
 }
 
+/// The CLIP service in Python; nothing, after saying so, on a machine without Python.
+pub(crate) fn clip_service(arguments: &[&str]) -> Option<ExternalService> {
+    if program("python3").is_none() {
+        println!("NOT RUN: tests beside a CLIP service in Python (there is no python3)");
+        return None;
+    }
+    Some(ExternalService::clip_service(arguments).unwrap())
+}
+
 /// The AI service in JavaScript; nothing, after saying so, on a machine without Node.
 pub(crate) fn talent_service(arguments: &[&str]) -> Option<ExternalService> {
     if program("node").is_none() {
