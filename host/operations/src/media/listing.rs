@@ -38,7 +38,7 @@ impl MediaRoot {
     /// As [`MediaRoot::read`].
     pub(crate) fn walk(&self, path: &str) -> Result<Walk, Failure> {
         let whole = path.trim_matches('/').is_empty();
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
         let (path, fd) = if whole {
             (String::new(), resolve::open_beneath(&self.shared.root, ".", flags).map_err(resolve::open_failure)?)
         } else {
