@@ -56,6 +56,7 @@ pub(crate) struct Host {
     pub(crate) spaces: scrape::Spaces,
     /// Ends the tasks of upstreams, cache and flags.
     stop: CancellationToken,
+    _index_folder: search::IndexFolder,
 }
 
 impl Host {
@@ -71,7 +72,8 @@ impl Host {
         let stop = CancellationToken::new();
         let cpu = CpuPermits::start("cpu", convert::threads(settings.operations.cpu_threads), settings.operations.cpu_queue)
             .context("cannot start the CPU pool")?;
-        let inference = Inference::start(convert::inference_config(settings, &data_dir), Arc::clone(&cpu)).context("cannot start inference")?;
+        let inference =
+            Inference::start(convert::inference_config(settings, &data_dir), Arc::clone(&cpu)).context("cannot start inference")?;
         let records = Records::open(&data_dir, keep).await?;
         let upstreams = upstreams_of(settings, &records, &metrics, &tracer, &stop).await?;
         let flags = Flags::open(records.flags, upstreams::flags(settings)).await.context("cannot read the feature flags")?;
@@ -93,7 +95,11 @@ impl Host {
             infer: Arc::new(models::ThroughInference(Arc::clone(&inference))),
         };
         let catalogue = Catalogue::open(runtime, records.catalogue, ports).await.context("cannot start the plugin runtime")?;
-        let indices = search::indices(settings, &data_dir, &cpu)?;
+        let index_folder = match keep {
+            Keep::Everything => search::IndexFolder::take(&data_dir)?,
+            Keep::OnlyCompiled => search::IndexFolder::temporary()?,
+        };
+        let indices = search::indices(settings, &index_folder, &cpu)?;
         let products = ProductCatalogue::open(records.products, indices, search::catalogue_config(settings)).await;
         let products = products.context("cannot read the products")?;
         let media = match keep {
@@ -124,7 +130,7 @@ impl Host {
             tracer: Arc::clone(&tracer),
         };
         let operations = Operations::new(config, upstreams::chains(settings), parts);
-        Ok(Self { metrics, tracer, inference, catalogue, operations, spaces, stop })
+        Ok(Self { metrics, tracer, inference, catalogue, operations, spaces, stop, _index_folder: index_folder })
     }
 
     /// Waits for plugin calls and ends the parts; what has not ended within `patience` is left behind.

@@ -76,7 +76,7 @@ async fn a_clip_model_is_loaded_asked_searched_unloaded_and_loaded_again() {
 
     // Too long a text is refused with its number of tokens, before anything is computed.
     let long = client.post("/v1/embeddings", &json!({ "model": "clip-tiny", "input": "word ".repeat(10_000) })).await.unwrap();
-    assert_problem(&long, 400, "embedder.text-too-long");
+    assert_problem(&long, 422, "embedder.text-too-long");
 
     // A picture is found by a text, since both are in one space.
     assert_eq!(send(&client, Method::PUT, "/v1/products/coffee", form("image", &coffee, &[])).await.status, 201);

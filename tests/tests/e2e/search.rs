@@ -136,7 +136,7 @@ async fn products_are_put_found_changed_and_deleted() {
 
     let deleted = client.delete("/v1/products/p3").await.unwrap();
     assert_eq!(deleted.status, 200, "{}", deleted.beginning());
-    assert_problem(&client.get("/v1/products/p3").await.unwrap(), 404, "search.product-not-found");
+    assert_problem(&client.get("/v1/products/p3").await.unwrap(), 404, "product.not-found");
     let by_vector = ok(&client.post("/v1/search", &json!({ "vector": features["embedding"] })).await.unwrap());
     assert!(!ids(&by_vector).contains(&"p3".to_owned()), "{by_vector}");
     let listed = ok(&client.get("/v1/products?limit=3").await.unwrap());

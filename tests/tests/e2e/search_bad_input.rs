@@ -54,11 +54,11 @@ async fn wrong_searches_say_what_is_wrong() {
         (json!({ "vector": vec![1.0; 512] }), 400, "search.dimension-mismatch"),
         (json!({ "vector": vec![0.0; 1280] }), 400, "search.vector-invalid"),
         (json!({ "vector": [1e39] }), 400, "search.vector-invalid"),
-        (json!({ "vector": vec![1.0; 1280], "model": "nobody" }), 404, "embedder.unknown-model"),
+        (json!({ "vector": vec![1.0; 1280], "model": "nobody" }), 404, "search.space-unknown"),
         (json!({ "text": "a red dress" }), 400, "embedder.no-text"),
         (json!({ "text": "word ".repeat(20_000) }), 400, "search.text-invalid"),
         (json!({ "text": " \u{0} \u{1b}" }), 400, "search.text-invalid"),
-        (json!({ "product_id": "nobody" }), 404, "search.product-not-found"),
+        (json!({ "product_id": "nobody" }), 404, "product.not-found"),
         (json!({ "product_id": "a", "limit": 101 }), 400, "search.page-size-invalid"),
         (json!({ "product_id": "a", "category": "a\u{0}b" }), 400, "search.filter-invalid"),
     ] {

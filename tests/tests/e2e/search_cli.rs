@@ -41,7 +41,7 @@ fn a_newcomer_indexes_a_folder_and_finds_a_changed_photograph_and_sees_it_on_a_p
     let found: Value = serde_json::from_str(&succeeded(&breakwater(folder.path(), &arguments))).unwrap();
     let first = found["items"][0]["product"]["id"].as_str().unwrap();
     assert!(first.ends_with("chelsea.png"), "{found}");
-    let page = std::fs::read_to_string(page).unwrap();
+    let page = std::fs::read_to_string(&page).unwrap();
     assert!(page.contains("<html") && page.contains("chelsea.png") && page.contains("data:image/"), "{}", &page[..page.len().min(400)]);
     assert!(page.matches("data:image/").count() >= 3, "the query and what was found are shown");
 
@@ -55,16 +55,17 @@ fn a_newcomer_indexes_a_folder_and_finds_a_changed_photograph_and_sees_it_on_a_p
 #[test]
 fn what_cannot_be_searched_is_said_in_words() {
     let folder = tempfile::tempdir().unwrap();
-    let nothing = breakwater(folder.path(), &["search", "a red dress"]);
-    assert!(!nothing.status.success());
-    let said = String::from_utf8_lossy(&nothing.stderr).into_owned();
-    assert!(said.contains("text") && said.contains("model"), "{said}");
     let missing = breakwater(folder.path(), &["index", "no-such-folder"]);
     assert!(!missing.status.success());
     assert!(String::from_utf8_lossy(&missing.stderr).contains("no-such-folder"));
     let unindexed = breakwater(folder.path(), &["search", root().join("tests/images/coffee.png").to_str().unwrap()]);
     assert!(!unindexed.status.success());
-    assert!(String::from_utf8_lossy(&unindexed.stderr).contains("index"), "{}", String::from_utf8_lossy(&unindexed.stderr));
+    assert!(String::from_utf8_lossy(&unindexed.stderr).contains("breakwater index"), "{}", String::from_utf8_lossy(&unindexed.stderr));
+    succeeded(&breakwater(folder.path(), &["index", &images()]));
+    let text = breakwater(folder.path(), &["search", "a red dress"]);
+    assert!(!text.status.success());
+    let said = String::from_utf8_lossy(&text.stderr).into_owned();
+    assert!(said.contains("embedder.no-text") && said.contains("breakwater models list"), "{said}");
 }
 
 #[test]

@@ -51,6 +51,8 @@ pub(crate) fn http_config(settings: &Settings) -> HttpConfig {
         max_in_flight: server.max_in_flight,
         remote_management: server.management_from == ManagementFrom::Any,
         remote_registry: server.registry_from == ManagementFrom::Any,
+        remote_products: server.products_from == ManagementFrom::Any,
+        max_import_bytes: server.max_import.bytes(),
         drain_timeout: server.drain_timeout,
         cors: CorsConfig {
             allowed_origins: cors.allowed_origins.clone(),
@@ -59,7 +61,6 @@ pub(crate) fn http_config(settings: &Settings) -> HttpConfig {
             allow_credentials: cors.allow_credentials,
             max_age: cors.max_age,
         },
-        ..HttpConfig::default()
     }
 }
 
@@ -142,8 +143,7 @@ type Kept<'a> = Vec<(&'a String, &'a Vec<String>)>;
 
 /// A plugin may name any upstream and model its manifest asks for but those that the operator keeps for others.
 fn reach(settings: &Settings) -> ReachGrants {
-    let upstreams: Kept<'_> =
-        settings.upstreams.iter().filter_map(|(name, upstream)| Some((name, upstream.plugins.as_ref()?))).collect();
+    let upstreams: Kept<'_> = settings.upstreams.iter().filter_map(|(name, upstream)| Some((name, upstream.plugins.as_ref()?))).collect();
     let models: Kept<'_> = settings.models.iter().filter_map(|(name, model)| Some((name, model.plugins.as_ref()?))).collect();
     if upstreams.is_empty() && models.is_empty() {
         return ReachGrants::default();

@@ -11,7 +11,8 @@ use breakwater_operations::search::SpaceStatus;
 use breakwater_plugins::{Catalogue, GenerationState, PluginInfo};
 use breakwater_resilience::CpuPermits;
 use breakwater_telemetry::{
-    BreakerSample, CacheTier, EndpointSample, ModelSample, PluginSample, PoolSample, Sources, SpaceSample, TierSample, Tracer, UpstreamSample,
+    BreakerSample, CacheTier, EndpointSample, ModelSample, PluginSample, PoolSample, Sources, SpaceSample, TierSample, Tracer,
+    UpstreamSample,
 };
 use breakwater_upstream::{EndpointStatus, UpstreamStatus, Upstreams};
 use tokio_util::sync::CancellationToken;

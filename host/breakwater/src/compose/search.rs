@@ -1,6 +1,7 @@
 //! Models, products and their indices, as the settings say.
 
-use std::path::Path;
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -12,11 +13,14 @@ use breakwater_search::recall::{RecallOptions, SampledIndices};
 use breakwater_search::{CatalogueConfig, Indices};
 use breakwater_search_pgvector::{Config as PgVectorConfig, PgVectorIndices, Storage};
 use breakwater_settings::{Device, SearchIndex, Settings};
+use tempfile::TempDir;
 
 /// Where models are looked for that have no path of their own, below the data directory.
 const MODELS: &str = "models";
 /// Where embedded indices are, below the data directory.
 const INDICES: &str = "search";
+/// Held by the process that has them.
+const LOCK: &str = "lock";
 
 pub(super) fn preference(device: Device) -> DevicePreference {
     match device {
@@ -90,15 +94,52 @@ fn pgvector_config(settings: &Settings) -> Result<PgVectorConfig> {
 ///
 /// # Errors
 /// When the database's address or names cannot be used. One that is not there now is waited for.
-pub(super) fn indices(settings: &Settings, data_dir: &Path, cpu: &Arc<CpuPermits>) -> Result<Arc<dyn Indices>> {
+pub(super) fn indices(settings: &Settings, folder: &IndexFolder, cpu: &Arc<CpuPermits>) -> Result<Arc<dyn Indices>> {
     let indices: Arc<dyn Indices> = match settings.search.index {
-        SearchIndex::Embedded => Arc::new(EmbeddedIndices::new(data_dir.join(INDICES), embedded_options(settings), Arc::clone(cpu))),
+        SearchIndex::Embedded => Arc::new(EmbeddedIndices::new(folder.path.clone(), embedded_options(settings), Arc::clone(cpu))),
         SearchIndex::Pgvector => Arc::new(PgVectorIndices::new(pgvector_config(settings)?).context("[search]")?),
     };
     if settings.search.recall_share == 0.0 {
         return Ok(indices);
     }
     Ok(Arc::new(SampledIndices::new(indices, recall_options(settings))))
+}
+
+/// The folder of embedded indices, which one process at a time may have. It is given back when this is dropped, or the process ends.
+#[derive(Debug)]
+pub(crate) struct IndexFolder {
+    path: PathBuf,
+    _lock: Option<File>,
+    _temporary: Option<TempDir>,
+}
+
+impl IndexFolder {
+    /// That of the data directory; while another process has it, one of its own, whose indices are made from the records.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub(crate) fn take(data_dir: &Path) -> Result<Self> {
+        let path = data_dir.join(INDICES);
+        std::fs::create_dir_all(&path).with_context(|| format!("cannot make the folder of indices {}", path.display()))?;
+        let lock = File::create(path.join(LOCK)).with_context(|| format!("cannot lock the folder of indices {}", path.display()))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path, _lock: Some(lock), _temporary: None }),
+            Err(TryLockError::WouldBlock) => {
+                tracing::info!("another process has the indices; they are made from the records here");
+                Self::temporary()
+            }
+            Err(TryLockError::Error(error)) => Err(error).context("cannot lock the folder of indices"),
+        }
+    }
+
+    /// One that ends with the process.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub(crate) fn temporary() -> Result<Self> {
+        let temporary = tempfile::Builder::new().prefix("breakwater-search-").tempdir().context("cannot make a temporary folder")?;
+        Ok(Self { path: temporary.path().to_owned(), _lock: None, _temporary: Some(temporary) })
+    }
 }
 
 fn recall_options(settings: &Settings) -> RecallOptions {
@@ -124,6 +165,19 @@ mod tests {
         let settings = of("[search]\nindex = \"pgvector\"\npostgres_url = \"postgres://a@localhost/b\"\n");
         let default = PgVectorConfig::new("postgres://a@localhost/b".parse().unwrap());
         assert_eq!(format!("{:?}", pgvector_config(&settings).unwrap()), format!("{default:?}"));
+    }
+
+    #[test]
+    fn one_process_at_a_time_has_the_indices() {
+        let data = tempfile::tempdir().unwrap();
+        let first = IndexFolder::take(data.path()).unwrap();
+        assert_eq!(first.path, data.path().join(INDICES));
+        let beside = IndexFolder::take(data.path()).unwrap();
+        assert!(!beside.path.starts_with(data.path()) && beside.path.is_dir());
+        let temporary = beside.path.clone();
+        drop((first, beside));
+        assert!(!temporary.exists());
+        assert_eq!(IndexFolder::take(data.path()).unwrap().path, data.path().join(INDICES));
     }
 
     #[test]

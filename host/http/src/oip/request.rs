@@ -213,8 +213,8 @@ fn input(given: BodyInput, rest: &mut Bytes) -> Result<Tensor, Failure> {
     let data_type = values::data_type(&name, &given.datatype)?;
     let shape = values::shape(&name, &given.shape)?;
     match (number(&given.parameters, "binary_data_size")?, given.data) {
-        (Some(_), Some(_)) => return Err(malformed(&name, "has both data and a binary_data_size")),
-        (None, None) => return Err(malformed(&name, "has neither data nor a binary_data_size")),
+        (Some(_), Some(_)) => Err(malformed(&name, "has both data and a binary_data_size")),
+        (None, None) => Err(malformed(&name, "has neither data nor a binary_data_size")),
         (None, Some(data)) => {
             let base64 = given.parameters.get("content_type").is_some_and(|kind| kind == "base64");
             let text = |text: String| {

@@ -14,7 +14,7 @@ use crate::frame::Frame;
 /// Means of the training images, of OpenAI's `clip/clip.py`.
 const MEAN: [f32; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
 /// Their standard deviations.
-const DEVIATION: [f32; 3] = [0.268_629_54, 0.261_302_58, 0.275_777_11];
+const DEVIATION: [f32; 3] = [0.268_629_54, 0.261_302_6, 0.275_777_1];
 /// Numbers of the filters in PIL, which the files use.
 const BILINEAR: u64 = 2;
 const BICUBIC: u64 = 3;

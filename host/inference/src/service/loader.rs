@@ -42,6 +42,7 @@ impl Loader {
             (state.clone(), refused(state, error.for_callers()).1.caused_by(error))
         };
         let (loader, of) = (self.clone(), Arc::clone(slot));
+        #[expect(clippy::disallowed_methods, reason = "waits for a disk, and at most once at a time for each model")]
         let reading = tokio::task::spawn_blocking(move || loader.start(&of));
         let started = deadline.bound("reading a model", reading).await;
         let failed = |failure: Failure| (LoadState::Failed { why: failure.message.clone() }, failure);

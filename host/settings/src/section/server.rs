@@ -25,6 +25,10 @@ section! {
         management_from: ManagementFrom = r#""loopback""# (Restart);
         /// Who may register services and send heartbeats over HTTP, likewise.
         registry_from: ManagementFrom = r#""loopback""# (Restart);
+        /// Who may change products and import over HTTP, likewise.
+        products_from: ManagementFrom = r#""loopback""# (Restart);
+        /// The largest list of products that is sent to be imported.
+        max_import: ByteSize = r#""1GiB""# in r#""1KiB""# to r#""64GiB""# (Restart);
         /// The largest request body.
         max_body: ByteSize = r#""72MiB""# in r#""1KiB""# to r#""1GiB""# (Restart);
         /// How long a client may take to send the head of a request; also how long an idle connection is kept.
