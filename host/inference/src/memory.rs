@@ -9,7 +9,7 @@ use crate::flight::{Flights, Joined};
 use crate::found::{Found, FoundCache, Key};
 use crate::statistics::{Counters, add};
 
-/// What was found before, and what is being looked still.
+/// What was found before, and what is being looked for at the moment.
 pub(crate) struct Memory {
     cache: Arc<FoundCache>,
     flights: Flights<Key, Found>,

@@ -156,7 +156,7 @@ mod tests {
     #[test]
     fn what_is_not_done_here_is_named() {
         for (json, named) in [
-            ("[]", "invalid type"),
+            ("3", "invalid type"),
             (r#"{"do_resize": false}"#, "do_resize"),
             (r#"{"do_normalize": false}"#, "do_normalize"),
             (r#"{"rescale_factor": 1}"#, "rescale_factor"),
