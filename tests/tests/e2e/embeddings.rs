@@ -14,7 +14,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde_json::{Value, json};
 
 use crate::search::{form, send};
-use crate::support::{assert_problem, ok, start};
+use crate::support::{assert_problem, eventually, ok, start};
 
 /// Tokens of CLIP's vocabulary.
 const VOCABULARY: usize = 49_408;
@@ -49,8 +49,10 @@ async fn a_clip_model_is_loaded_asked_searched_unloaded_and_loaded_again() {
     let home = tempfile::tempdir().unwrap();
     // Where models are looked for by default.
     model_into(&home.path().join("data/models/clip-tiny"));
-    let config = "[models.clip-tiny]\n[embeddings]\nmodel = \"clip-tiny\"\n";
+    let config = "[models.clip-tiny]\n[search]\nmodels = [\"clip-tiny\"]\n";
     let (_service, client) = start(Launch::with_plugins().unwrap().at(home.path()).config(config));
+    eventually("the model is loaded", || async { (client.get("/v2/models/clip-tiny/ready").await.unwrap().status == 200).then_some(()) })
+        .await;
     let models = ok(&client.get("/v1/models").await.unwrap()).to_string();
     assert!(models.contains("clip-tiny") && models.contains("efficientnet-lite0"), "{models}");
 
@@ -80,13 +82,16 @@ async fn a_clip_model_is_loaded_asked_searched_unloaded_and_loaded_again() {
 
     // A picture is found by a text, since both are in one space.
     assert_eq!(send(&client, Method::PUT, "/v1/products/coffee", form("image", &coffee, &[])).await.status, 201);
-    let found = ok(&client.post("/v1/search", &json!({ "text": "a cup of coffee", "min_similarity": -1.0 })).await.unwrap());
+    let found =
+        ok(&client.post("/v1/search", &json!({ "text": "a cup of coffee", "model": "clip-tiny", "min_similarity": -1.0 })).await.unwrap());
     assert_eq!((&found["items"][0]["product"]["id"], &found["model"]), (&json!("coffee"), &json!("clip-tiny")), "{found}");
 
     let repository = |action: &'static str| {
         let client = client.clone();
         async move { client.post(&format!("/v2/repository/models/clip-tiny/{action}"), &json!({})).await.unwrap().status }
     };
+    let default = client.post("/v2/repository/models/efficientnet-lite0/unload", &json!({})).await.unwrap();
+    assert_eq!(default.status, 409, "the model that serves by default stays: {}", default.beginning());
     assert_eq!(repository("unload").await, 200);
     assert_ne!(client.get("/v2/models/clip-tiny/ready").await.unwrap().status, 200);
     let unloaded = client.post("/v1/embeddings", &json!({ "model": "clip-tiny", "input": "a" })).await.unwrap();

@@ -1,5 +1,6 @@
 //! Which model a name stands for, and which space.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use breakwater_core::{CallContext, Failure, FailureKind, Payload};
@@ -57,7 +58,7 @@ impl Operations {
         let wanted = space_model(&name);
         let named = spaces.iter().find(|space| space.slug() == name).or_else(|| spaces.iter().find(|space| space.model == wanted));
         named.cloned().ok_or_else(|| {
-            let known: Vec<String> = spaces.iter().map(Space::slug).chain(models.iter().map(|info| info.id.to_string())).collect();
+            let known: BTreeSet<String> = spaces.iter().map(Space::slug).chain(models.iter().map(|info| info.id.to_string())).collect();
             let shown: String = name.chars().take(64).collect();
             let suggestion = closest(&shown, known.iter().map(String::as_str)).map(str::to_owned);
             let failure = Failure::new(FailureKind::NotFound, "search.space-unknown", format!("there is no model or space {shown:?}"));

@@ -137,8 +137,9 @@ async fn a_network_that_falls_silent_is_given_up_in_time() {
     let (relayed, silent) = relay(address).await;
     let config = Config {
         pool_size: 2,
-        acquire_timeout: Duration::from_millis(300),
-        statement_timeout: Duration::from_millis(100),
+        // Long enough for a machine that is busy with the other tests.
+        acquire_timeout: Duration::from_secs(1),
+        statement_timeout: Duration::from_secs(1),
         ..Config { url: direct.replace(address, &relayed).parse().unwrap(), ..config(server, "silent") }
     };
     let indices = indices(config.clone());
@@ -154,7 +155,7 @@ async fn a_network_that_falls_silent_is_given_up_in_time() {
     given_up(index.count(&Filter::default()).await.unwrap_err());
     // Nor can one begin with it.
     assert!(matches!(crate::server::indices(config).prepare().await, Err(IndexError::Unavailable { .. })));
-    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
 
     silent.store(false, Ordering::Relaxed);
     until("new connections take the place of the dead", async || index.upsert(vec![entry(2, DIMENSION)], 2).await.ok()).await;
