@@ -76,8 +76,8 @@ pub(crate) async fn load(
     responses(
         (status = 200, description = "It serves no more"),
         (status = 404, description = "No model of this id is configured", body = InferenceError, content_type = "application/json"),
-        (status = "4XX", description = "The request is refused", body = InferenceError, content_type = "application/json"),
-        (status = "5XX", description = "It is the default model", body = InferenceError, content_type = "application/json")
+        (status = "4XX", description = "The request is refused; 409: it is the model that serves by default", body = InferenceError, content_type = "application/json"),
+        (status = "5XX", description = "It could not be unloaded", body = InferenceError, content_type = "application/json")
     )
 )]
 pub(crate) async fn unload(
