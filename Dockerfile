@@ -10,8 +10,9 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,targe
     && mkdir /out && cp target/dist/breakwater /out/ && cp -r target/breakwater-plugins /out/plugins
 
 FROM debian:bookworm-slim
-# A Vulkan loader, for machines whose driver is made available to the container; without one, models run on the CPU.
-RUN apt-get update && apt-get install --yes --no-install-recommends libvulkan1 && rm -rf /var/lib/apt/lists/*
+# The C++ library for the vector index. A Vulkan loader, for machines whose driver is made available to the container; without one, models run
+# on the CPU.
+RUN apt-get update && apt-get install --yes --no-install-recommends libstdc++6 libvulkan1 && rm -rf /var/lib/apt/lists/*
 COPY --from=build /out/breakwater /usr/bin/breakwater
 COPY --from=build /out/plugins /usr/share/breakwater/plugins
 COPY LICENSE NOTICE /usr/share/doc/breakwater/

@@ -7,7 +7,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Result, bail};
 
 use crate::command;
-use crate::sanitize::{PACKAGE, with_assertions};
+use crate::sanitize::{kernel_tests, with_assertions};
 use crate::system_packages::{self, is_on_path};
 use crate::wasm_toolchain::{DEBIAN_STD_SOURCES, clean, has_target};
 use crate::workspace::{Workspace, target_folder};
@@ -48,7 +48,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> 
 
 fn native(workspace: &Workspace) -> Command {
     let mut cargo = workspace.cargo();
-    cargo.args(["test", "--package", PACKAGE, "--lib", "--tests"]);
+    cargo.arg("test").args(kernel_tests());
     cargo
 }
 
@@ -68,7 +68,7 @@ fn emulated(workspace: &Workspace) -> Result<Command> {
     cargo.current_dir(workspace.root()).env("CARGO_TARGET_DIR", target_folder);
     cargo.env(format!("{VARIABLES}_LINKER"), LINKER).env(format!("{VARIABLES}_RUNNER"), format!("{emulator} -L {SYSROOT}"));
     // Not what is in documentation: rustdoc would be another toolchain's.
-    cargo.args(["--package", PACKAGE, "--lib", "--tests", "--target", TARGET]).args(with_assertions());
+    cargo.args(kernel_tests()).args(["--target", TARGET]).args(with_assertions());
     Ok(cargo)
 }
 

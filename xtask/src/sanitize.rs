@@ -7,8 +7,8 @@ use anyhow::{Context, Result, bail};
 use crate::workspace::{Workspace, target_folder};
 use crate::{command, system_packages};
 
-/// The crate with `unsafe` kernels.
-pub(crate) const PACKAGE: &str = "breakwater-convnet";
+/// The crates with `unsafe` kernels.
+const PACKAGES: [&str; 2] = ["breakwater-convnet", "breakwater-transformer"];
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -57,18 +57,25 @@ fn under_valgrind(workspace: &Workspace, options: &Options, host: &str) -> Resul
     command::run(&mut cargo)
 }
 
-/// `cargo test` of the crate, with assertions. The target is named, so that flags do not reach what runs while building.
+/// `cargo test` of the crates, with assertions. The target is named, so that flags do not reach what runs while building.
 fn checked_tests(workspace: &Workspace, folder: &str, host: &str, cases: u32) -> Command {
     let mut cargo = workspace.cargo();
     cargo.env("CARGO_TARGET_DIR", target_folder(workspace.root()).join("sanitize").join(folder)).env("PROPTEST_CASES", cases.to_string());
-    cargo.args(["test", "--package", PACKAGE, "--lib", "--tests", "--target", host]).args(with_assertions());
+    cargo.arg("test").args(kernel_tests()).args(["--target", host]).args(with_assertions());
     cargo
 }
 
+/// What `cargo test` is told so that it takes the tests of the kernels.
+pub(crate) fn kernel_tests() -> impl Iterator<Item = &'static str> {
+    PACKAGES.into_iter().flat_map(|package| ["--package", package]).chain(["--lib", "--tests"])
+}
+
 /// Kernels are built without assertions everywhere else: those would cost more than the arithmetic.
-pub(crate) fn with_assertions() -> [String; 4] {
-    let profile = |key: &str| format!("profile.dev.package.{PACKAGE}.{key}=true");
-    ["--config".to_owned(), profile("debug-assertions"), "--config".to_owned(), profile("overflow-checks")]
+pub(crate) fn with_assertions() -> impl Iterator<Item = String> {
+    let profile = |package: &str, key: &str| ["--config".to_owned(), format!("profile.dev.package.{package}.{key}=true")];
+    PACKAGES
+        .into_iter()
+        .flat_map(move |package| ["debug-assertions", "overflow-checks"].into_iter().flat_map(move |key| profile(package, key)))
 }
 
 /// What this machine's compiler compiles for unless told otherwise.
@@ -91,7 +98,11 @@ mod tests {
     }
 
     #[test]
-    fn assertions_are_those_of_the_crate_with_kernels() {
-        assert_eq!(with_assertions()[1], "profile.dev.package.breakwater-convnet.debug-assertions=true");
+    fn assertions_are_those_of_the_crates_with_kernels() {
+        let arguments: Vec<_> = with_assertions().collect();
+        assert_eq!(arguments.len(), 4 * PACKAGES.len());
+        assert_eq!(arguments[1], "profile.dev.package.breakwater-convnet.debug-assertions=true");
+        assert_eq!(arguments[7], "profile.dev.package.breakwater-transformer.overflow-checks=true");
+        assert_eq!(kernel_tests().filter(|argument| *argument == "--package").count(), PACKAGES.len());
     }
 }
