@@ -6,6 +6,7 @@ mod observers;
 mod outside;
 mod scrape;
 mod search;
+mod sidecars;
 mod upstreams;
 
 use std::path::{Path, PathBuf};
@@ -22,6 +23,7 @@ use breakwater_plugins::{Catalogue, CatalogueRecords, MemoryRecords, Ports};
 use breakwater_resilience::CpuPermits;
 use breakwater_search::{MemoryProductRecords, ProductCatalogue, ProductRecords};
 use breakwater_settings::Settings;
+use breakwater_sidecar::Sidecars;
 use breakwater_store::SqliteStore;
 use breakwater_telemetry::{Metrics, Tracer};
 use breakwater_upstream::{MemoryRecords as MemoryRegistryRecords, RegistryRecords, Upstreams};
@@ -52,6 +54,7 @@ pub(crate) struct Host {
     pub(crate) inference: Arc<Inference>,
     pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) operations: Arc<Operations>,
+    sidecars: Arc<Sidecars>,
     /// What a scrape says of the indices.
     pub(crate) spaces: scrape::Spaces,
     /// Ends the tasks of upstreams, cache and flags.
@@ -106,6 +109,7 @@ impl Host {
             Keep::Everything => Some(media_root(settings, &data_dir)?),
             Keep::OnlyCompiled => None,
         };
+        let sidecars = sidecars::start(settings, keep, &upstreams, &metrics, &stop).await?;
         let spaces = scrape::Spaces::default();
         metrics.connect(scrape::sources(&inference, &catalogue, &cpu, &upstreams, &cache, &tracer, &spaces));
         let polled = Arc::clone(&flags);
@@ -123,6 +127,7 @@ impl Host {
             catalogue: Arc::clone(&catalogue),
             cpu,
             upstreams,
+            sidecars: Arc::clone(&sidecars),
             cache,
             flags,
             products,
@@ -130,7 +135,7 @@ impl Host {
             tracer: Arc::clone(&tracer),
         };
         let operations = Operations::new(config, upstreams::chains(settings), parts);
-        Ok(Self { metrics, tracer, inference, catalogue, operations, spaces, stop, _index_folder: index_folder })
+        Ok(Self { metrics, tracer, inference, catalogue, operations, sidecars, spaces, stop, _index_folder: index_folder })
     }
 
     /// Waits for plugin calls and ends the parts; what has not ended within `patience` is left behind.
@@ -138,6 +143,10 @@ impl Host {
         let deadline = Deadline::after(patience);
         self.catalogue.shutdown(deadline).await;
         self.operations.stop_search(deadline).await;
+        // Last of what calls need: a sidecar that ends too slowly for this is ended by its reaper once the host is gone.
+        if deadline.bound("stopping the sidecars", self.sidecars.shutdown()).await.is_err() {
+            tracing::warn!("not every sidecar ended in time");
+        }
         self.stop.cancel();
         if deadline.bound("stopping inference", self.inference.shutdown()).await.is_err() {
             tracing::warn!("inference did not stop in time");

@@ -11,6 +11,7 @@ use breakwater_inference::DeviceReport;
 use breakwater_plugins::Catalogue;
 use breakwater_resilience::CpuPermits;
 use breakwater_search::ProductCatalogue;
+use breakwater_sidecar::Sidecars;
 use breakwater_telemetry::{Metrics, Tracer};
 use breakwater_upstream::Upstreams;
 use breakwater_vision::Limits;
@@ -50,6 +51,8 @@ pub struct Parts {
     pub cpu: Arc<CpuPermits>,
     /// Services elsewhere.
     pub upstreams: Arc<Upstreams>,
+    /// Local processes that are endpoints of them.
+    pub sidecars: Arc<Sidecars>,
     /// Answers that are kept.
     pub cache: Arc<Cache>,
     /// Feature flags.
@@ -206,6 +209,12 @@ impl Operations {
     #[must_use]
     pub fn upstreams(&self) -> &Upstreams {
         &self.parts.upstreams
+    }
+
+    /// The local processes that are endpoints of upstreams.
+    #[must_use]
+    pub fn sidecars(&self) -> &Arc<Sidecars> {
+        &self.parts.sidecars
     }
 
     /// Counts a call of an operation by how it ended: who answered and whether degraded, or how it failed.

@@ -32,6 +32,7 @@ use breakwater_operations::{
 use breakwater_plugins::{Catalogue, Compiler, Detect, MemoryRecords, Ports, RuntimeConfig};
 use breakwater_resilience::CpuPermits;
 use breakwater_search::ProductCatalogue;
+use breakwater_sidecar::{NoSidecarObserver, ReaperCommand, Sidecars};
 use breakwater_telemetry::{Metrics, Tracer};
 use breakwater_upstream::{NoUpstreamObserver, Upstreams, UpstreamsConfig};
 use breakwater_vision::{Image, Limits};
@@ -218,7 +219,11 @@ impl Stage {
         let metrics = Metrics::new("0");
         let (records, observer) = (Arc::new(breakwater_upstream::MemoryRecords::default()), Arc::new(NoUpstreamObserver));
         let upstreams = Upstreams::start(UpstreamsConfig::default(), records, observer, CancellationToken::new()).await.unwrap();
+        let reaper = ReaperCommand { program: "/proc/self/exe".into(), reap: Vec::new(), exec: Vec::new() };
+        let stop = CancellationToken::new();
+        let sidecars = Sidecars::start(BTreeMap::new(), upstreams.clone(), Arc::new(NoSidecarObserver), reaper, stop).await.unwrap();
         let parts = Parts {
+            sidecars,
             embedder: detectors.clone(),
             detectors,
             catalogue,

@@ -88,6 +88,21 @@ pub(crate) fn of_urls(policy: &UrlPolicy, addresses: Arc<AddressPolicy>) -> Resu
     with_or_without_system_authorities(build, false)
 }
 
+/// The client of requests that only ask whether somebody answers: a connection each.
+///
+/// # Errors
+/// `upstream.config` when no client can be made.
+pub(crate) fn of_probes() -> Result<Client, Failure> {
+    let wait = Duration::from_secs(30);
+    with_or_without_system_authorities(
+        |system| {
+            let builder = builder(wait, wait, 0);
+            if system { builder } else { builder.tls_certs_only([]) }.build()
+        },
+        false,
+    )
+}
+
 /// A system without any certificate authority, such as a bare container, can still speak to upstreams without TLS.
 fn with_or_without_system_authorities(build: impl Fn(bool) -> reqwest::Result<Client>, needed: bool) -> Result<Client, Failure> {
     match build(true) {

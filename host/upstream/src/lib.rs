@@ -19,7 +19,9 @@ pub mod guard;
 mod health;
 mod latency;
 mod line;
+mod managed;
 pub mod observer;
+mod probe;
 pub mod registry;
 mod relay;
 pub mod request;
@@ -34,7 +36,9 @@ pub use config::{EndpointConfig, HealthConfig, HttpVersion, UpstreamConfig, Upst
 pub use credentials::{Credentials, SecretSource};
 pub use guard::HostPattern;
 pub use latency::LatencyQuantiles;
+pub use managed::ManagedEndpoint;
 pub use observer::{AttemptEnd, AttemptObserver, AttemptStart, NoUpstreamObserver, RequestEnd, UpstreamObserver};
+pub use probe::{ProbeAnswer, ProbeError, Prober};
 pub use registry::{
     Heartbeat, MemoryRecords, Registration, Registry, RegistryChange, RegistryRecords, RegistryRecordsError, Selection, Service,
     ServiceMetrics, ServiceRecord,

@@ -16,6 +16,8 @@ pub enum UpstreamSource {
     Configuration,
     /// The registry alone.
     Registry,
+    /// A sidecar of the configuration.
+    Sidecar,
 }
 
 /// An upstream in one word.

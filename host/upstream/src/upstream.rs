@@ -17,6 +17,7 @@ use crate::endpoint::Endpoint;
 use crate::health::{self, Verdict};
 use crate::latency::Latency;
 use crate::line::Line;
+use crate::managed::ManagedEndpoint;
 use crate::observer::UpstreamObserver;
 use crate::registry::{Registry, Selection};
 use crate::relay::Relay;
@@ -31,8 +32,10 @@ const WARM_UP_TIMEOUT: Duration = Duration::from_secs(5);
 struct Known {
     endpoint: Arc<Endpoint>,
     weight: u32,
-    /// What its heartbeats say; one from the configuration sends none.
+    /// What its heartbeats, or whoever manages it, say; one from the configuration sends none.
     says_well: bool,
+    /// Somebody in this process looks after it: checks of ours decide nothing.
+    is_managed: bool,
     verdict: Verdict,
 }
 
@@ -48,6 +51,8 @@ pub(crate) struct Upstream {
     line: Line,
     latency: Latency,
     endpoints: Mutex<BTreeMap<String, Known>>,
+    /// Endpoints that somebody in this process looks after, by id.
+    managed: Mutex<BTreeMap<String, ManagedEndpoint>>,
     /// Told when there is an endpoint that was never checked.
     arrived: Notify,
     /// Ends its background task.
@@ -82,7 +87,16 @@ impl Upstream {
             credentials,
             observer,
         };
-        Self { config, source, line, latency: Latency::default(), endpoints: Mutex::default(), arrived: Notify::new(), stop }
+        Self {
+            config,
+            source,
+            line,
+            latency: Latency::default(),
+            endpoints: Mutex::default(),
+            managed: Mutex::default(),
+            arrived: Notify::new(),
+            stop,
+        }
     }
 
     pub(crate) fn config(&self) -> &UpstreamConfig {
@@ -106,19 +120,22 @@ impl Upstream {
     pub(crate) fn refresh(&self, registry: &Registry) {
         let mut known = self.known();
         let before = std::mem::take(&mut *known);
-        let keep = |weight, says_well, endpoint: Endpoint| {
+        let keep = |weight, says_well, is_managed, endpoint: Endpoint| {
             let verdict = before.get(&endpoint.id).map_or_else(Verdict::default, |before| before.verdict);
-            (endpoint.id.clone(), Known { endpoint: Arc::new(endpoint), weight, says_well, verdict })
+            (endpoint.id.clone(), Known { endpoint: Arc::new(endpoint), weight, says_well, is_managed, verdict })
         };
         for endpoint in &self.config.endpoints {
             // What is no base URL was refused when the settings were read.
-            known.extend(Endpoint::new(&endpoint.url, &endpoint.url).map(|found| keep(endpoint.weight, true, found)));
+            known.extend(Endpoint::new(&endpoint.url, &endpoint.url).map(|found| keep(endpoint.weight, true, false, found)));
         }
         let services = self.config.service.as_ref().map(|name| registry.list(&Selection::named(name))).unwrap_or_default();
         for service in services {
             let statistics = registry.statistics(&service.id).unwrap_or_default();
             let found = Endpoint::new(&service.id, &service.url).map(|found| found.counted(statistics));
-            known.extend(found.map(|found| keep(service.weight, service.healthy, found)));
+            known.extend(found.map(|found| keep(service.weight, service.healthy, false, found)));
+        }
+        for (id, managed) in &*self.managed() {
+            known.extend(Endpoint::new(id, &managed.url).map(|found| keep(managed.weight, managed.accepting, true, found)));
         }
         let spec =
             |(id, known): (&String, &Known)| EndpointSpec { id: id.clone(), weight: known.weight, endpoint: Arc::clone(&known.endpoint) };
@@ -135,6 +152,29 @@ impl Upstream {
         for (id, is_well) in turned {
             self.tell_health(&id, is_well, None);
         }
+    }
+
+    fn managed(&self) -> MutexGuard<'_, BTreeMap<String, ManagedEndpoint>> {
+        self.managed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes an endpoint that somebody in this process looks after, or what is new about it.
+    pub(crate) fn put_managed(&self, endpoint: ManagedEndpoint, registry: &Registry) {
+        self.managed().insert(endpoint.id.clone(), endpoint);
+        self.refresh(registry);
+    }
+
+    /// Forgets such an endpoint.
+    pub(crate) fn remove_managed(&self, id: &str, registry: &Registry) {
+        if self.managed().remove(id).is_some() {
+            self.refresh(registry);
+        }
+    }
+
+    /// Attempts that run at an endpoint.
+    pub(crate) fn pending(&self, id: &str) -> u32 {
+        let status = self.line.pipeline.status();
+        status.endpoints.iter().find(|endpoint| endpoint.id == id).map_or(0, |endpoint| endpoint.pending)
     }
 
     /// Whether there is anywhere to send a request to.
@@ -160,11 +200,15 @@ impl Upstream {
 
     /// Checks every endpoint once and takes what that says.
     pub(crate) async fn check(&self) -> CheckReport {
+        self.check_those(|_| true).await
+    }
+
+    async fn check_those(&self, wanted: impl Fn(&Known) -> bool) -> CheckReport {
         let (path, within) = match &self.config.health {
             Some(health) => (health.path.as_str(), health.timeout),
             None => ("/", WARM_UP_TIMEOUT),
         };
-        let endpoints: Vec<_> = self.known().values().map(|known| Arc::clone(&known.endpoint)).collect();
+        let endpoints: Vec<_> = self.known().values().filter(|known| wanted(known)).map(|known| Arc::clone(&known.endpoint)).collect();
         let checks = stream::iter(endpoints).map(async |endpoint| health::check(&self.line, &endpoint, path, within).await);
         let endpoints: Vec<EndpointCheck> = checks.buffered(CHECKS_AT_ONCE).collect().await;
         for check in &endpoints {
@@ -178,6 +222,9 @@ impl Upstream {
         let Some(config) = &self.config.health else { return };
         let mut known = self.known();
         let Some(endpoint) = known.get_mut(&check.id) else { return };
+        if endpoint.is_managed {
+            return;
+        }
         let before = endpoint.is_well();
         endpoint.verdict.observe(check.ok, config);
         let now = endpoint.is_well();
@@ -203,7 +250,7 @@ impl Upstream {
         loop {
             let report = tokio::select! {
                 () = self.stop.cancelled() => return,
-                report = self.check() => report,
+                report = self.check_those(|known| !known.is_managed) => report,
             };
             let all_well = report.endpoints.iter().all(|check| check.ok);
             let wait = if all_well { health.interval } else { health.unhealthy_interval };

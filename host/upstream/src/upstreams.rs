@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 use crate::client;
 use crate::config::{UpstreamConfig, UpstreamsConfig};
 use crate::credentials::Presenter;
+use crate::managed::ManagedEndpoint;
 use crate::observer::UpstreamObserver;
 use crate::registry::{Registry, RegistryChange, RegistryRecords, Selection, Service};
 use crate::status::{CheckReport, UpstreamSource, UpstreamStatus};
@@ -36,7 +37,7 @@ pub struct Upstreams {
     changing: Mutex<()>,
     registry: Registry,
     urls: Urls,
-    /// Shared by the upstreams that only the registry knows, of which there may be many.
+    /// Shared by the upstreams that the configuration does not know, of which there may be many.
     registry_client: reqwest::Client,
     observer: Arc<dyn UpstreamObserver>,
     tasks: TaskTracker,
@@ -115,12 +116,7 @@ impl Upstreams {
         let has_services = !self.registry.list(&Selection::named(name)).is_empty();
         match named.get(name) {
             None if has_services => {
-                let upstream = Arc::new(self.discovered(name));
-                upstream.refresh(&self.registry);
-                self.watch(Arc::clone(&upstream));
-                let mut named = BTreeMap::clone(&named);
-                named.insert(name.to_owned(), upstream);
-                self.named.store(Arc::new(named));
+                self.add(name, UpstreamSource::Registry);
             }
             Some(upstream) if !has_services && upstream.source() == UpstreamSource::Registry => {
                 upstream.stop.cancel();
@@ -132,11 +128,59 @@ impl Upstreams {
         }
     }
 
-    fn discovered(&self, name: &str) -> Upstream {
+    /// Adds an upstream that the configuration does not know. `changing` is held.
+    fn add(&self, name: &str, source: UpstreamSource) -> Arc<Upstream> {
+        let upstream = Arc::new(self.discovered(name, source));
+        upstream.refresh(&self.registry);
+        self.watch(Arc::clone(&upstream));
+        let mut named = BTreeMap::clone(&self.named.load());
+        named.insert(name.to_owned(), Arc::clone(&upstream));
+        self.named.store(Arc::new(named));
+        upstream
+    }
+
+    /// Makes sure that there is an upstream of this name, to which endpoints will come that somebody in this process looks after. It stays,
+    /// so that calls find it without endpoints rather than not at all.
+    pub fn declare_managed(&self, name: &str) {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        // One that only the registry knew would go with its services.
+        let is_kept = self.named.load().get(name).is_some_and(|known| known.source() != UpstreamSource::Registry);
+        if !is_kept {
+            if let Some(before) = self.named.load().get(name) {
+                before.stop.cancel();
+            }
+            self.add(name, UpstreamSource::Sidecar);
+        }
+    }
+
+    /// Takes an endpoint of an upstream that somebody in this process looks after, or what is new about it. Checks and heartbeats have no
+    /// say about it: it gets calls while it is `accepting`.
+    ///
+    /// # Errors
+    /// `upstream.unknown` (not found).
+    pub fn put_managed(&self, upstream: &str, endpoint: ManagedEndpoint) -> Result<(), Failure> {
+        self.upstream(upstream)?.put_managed(endpoint, &self.registry);
+        Ok(())
+    }
+
+    /// Forgets such an endpoint. Calls that run at it go on.
+    pub fn remove_managed(&self, upstream: &str, id: &str) {
+        if let Ok(upstream) = self.upstream(upstream) {
+            upstream.remove_managed(id, &self.registry);
+        }
+    }
+
+    /// How many attempts run at an endpoint; none at one that is not known.
+    #[must_use]
+    pub fn pending(&self, upstream: &str, endpoint: &str) -> u32 {
+        self.upstream(upstream).map_or(0, |upstream| upstream.pending(endpoint))
+    }
+
+    fn discovered(&self, name: &str, source: UpstreamSource) -> Upstream {
         Upstream::new(Parts {
             name: name.to_owned(),
             config: UpstreamConfig::of_service(name),
-            source: UpstreamSource::Registry,
+            source,
             client: self.registry_client.clone(),
             credentials: None,
             observer: Arc::clone(&self.observer),

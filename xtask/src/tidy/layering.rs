@@ -20,6 +20,7 @@ const RESILIENCE: &str = "breakwater-resilience";
 const FLAGS: &str = "breakwater-flags";
 const CACHE: &str = "breakwater-cache";
 const UPSTREAM: &str = "breakwater-upstream";
+const SIDECAR: &str = "breakwater-sidecar";
 const VISION: &str = "breakwater-vision";
 const CONVNET: &str = "breakwater-convnet";
 const TRANSFORMER: &str = "breakwater-transformer";
@@ -43,6 +44,11 @@ const LAYERS: &[Layer] = &[
         name: UPSTREAM,
         may_know: &[CORE, TELEMETRY, RESILIENCE],
         why: "it sends requests; operations, plugins and records reach it, never the reverse",
+    },
+    Layer {
+        name: SIDECAR,
+        may_know: &[CORE, UPSTREAM],
+        why: "a process that runs here is an endpoint of an upstream; who calls it and who shows it is not its business",
     },
     Layer { name: VISION, may_know: &[CORE], why: "image work is pure and synchronous; who schedules it is not its business" },
     Layer { name: CONVNET, may_know: &[CORE], why: "networks and their arithmetic; what is in a picture is for inference" },
@@ -78,7 +84,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: OPERATIONS,
-        may_know: &[CORE, SETTINGS, TELEMETRY, RESILIENCE, UPSTREAM, CACHE, FLAGS, VISION, INFERENCE, SEARCH, PLUGINS],
+        may_know: &[CORE, SETTINGS, TELEMETRY, RESILIENCE, UPSTREAM, SIDECAR, CACHE, FLAGS, VISION, INFERENCE, SEARCH, PLUGINS],
         why: "the use cases stand above the domains and below every transport; records reach them through the domains",
     },
     Layer {
@@ -94,6 +100,7 @@ const LAYERS: &[Layer] = &[
             TELEMETRY,
             RESILIENCE,
             UPSTREAM,
+            SIDECAR,
             CACHE,
             FLAGS,
             VISION,

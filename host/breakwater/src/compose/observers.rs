@@ -9,6 +9,7 @@ use breakwater_resilience::breaker::Change;
 use breakwater_resilience::{
     AttemptEnded, AttemptOutcome as Ended, BudgetRefused, FailureClass, Payer, Priority, RetryScheduled, ShedReason,
 };
+use breakwater_sidecar::{SidecarEvent, SidecarObserver};
 use breakwater_telemetry::{
     AttemptOutcome, CacheResult, CacheTier, EndpointChange, Event, Health, HedgeResult, Metrics, PluginChange, Refusal, RegistryChange,
     Span, SpanKind, TierChange, Tracer,
@@ -168,6 +169,15 @@ fn refusal(reason: ShedReason) -> Refusal {
         ShedReason::Limit => Refusal::Limit,
         ShedReason::QueueFull => Refusal::QueueFull,
         ShedReason::QueueDeadline => Refusal::QueueDeadline,
+    }
+}
+
+/// What sidecars tell.
+pub(super) struct SidecarEvents(pub(super) Arc<Metrics>);
+
+impl SidecarObserver for SidecarEvents {
+    fn happened(&self, _event: &SidecarEvent<'_>) {
+        let _ = &self.0;
     }
 }
 

@@ -14,7 +14,7 @@ use crate::wire::each;
 pub(crate) struct UpstreamBody {
     /// Its name.
     pub(crate) name: String,
-    /// Where it is known from: `configuration` or `registry`.
+    /// Where it is known from: `configuration`, `registry` or `sidecar`.
     source: &'static str,
     /// In one word: `up`, `degraded`, `down`, or `isolated` by an operator.
     pub(crate) state: &'static str,
@@ -137,6 +137,7 @@ impl From<UpstreamStatus> for UpstreamBody {
             source: match status.source {
                 UpstreamSource::Configuration => "configuration",
                 UpstreamSource::Registry => "registry",
+                UpstreamSource::Sidecar => "sidecar",
             },
             state: status.state.name(),
             healthy: status.healthy,
