@@ -1,6 +1,8 @@
 //! Values that contradict each other.
 
-use std::collections::BTreeSet;
+pub(crate) mod sidecar;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use http::HeaderName;
 
@@ -27,6 +29,13 @@ const MAX_PROVIDERS: usize = 16;
 pub(crate) trait Check {
     /// Notes what contradicts; `name` is given for named sections.
     fn check(&self, _reader: &mut Reader<'_>, _name: Option<&str>) {}
+
+    /// Notes what the entries of a named section contradict each other in.
+    fn check_all(_entries: &BTreeMap<String, Self>, _reader: &mut Reader<'_>)
+    where
+        Self: Sized,
+    {
+    }
 }
 
 impl Check for Data {}

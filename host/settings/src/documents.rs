@@ -135,9 +135,11 @@ fn the_named_sections_of_the_example_can_be_used_and_equal_the_defaults() {
     let lines = example();
     let used = lines.lines().filter_map(|line| line.strip_prefix("# ")).skip_while(|line| !line.starts_with('['));
     let text = used.map(|line| line.replace("NAME", "a-name") + "\n").collect::<String>();
-    let example = Settings::parse(Path::new("e.toml"), &text, [], &[]).unwrap_or_else(|error| panic!("{error}\n{text}"));
-    let bare = "[upstreams.a-name]\n[chains.a-name]\n[flags.a-name]\n[models.a-name]\n[model_aliases.a-name]\n";
-    let defaults = Settings::parse(Path::new("d.toml"), bare, [], &[]).unwrap();
+    // No default says what a sidecar runs.
+    let runs = || [("BREAKWATER__SIDECARS__A_NAME__SCRIPT".to_owned(), "app.py".to_owned())];
+    let example = Settings::parse(Path::new("e.toml"), &text, runs(), &[]).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    let bare = "[upstreams.a-name]\n[sidecars.a-name]\n[chains.a-name]\n[flags.a-name]\n[models.a-name]\n[model_aliases.a-name]\n";
+    let defaults = Settings::parse(Path::new("d.toml"), bare, runs(), &[]).unwrap();
     let values = |settings: &Settings| settings.entries().into_iter().map(|entry| (entry.path(), entry.value)).collect::<Vec<_>>();
     assert_eq!(values(&example), values(&defaults));
     let named: usize = SECTIONS.iter().filter(|section| section.named).map(|section| section.keys.len()).sum();

@@ -35,8 +35,8 @@ pub use place::MAX_NAME;
 pub use problem::{Origin, Problem, SettingsError};
 pub use reader::{ENVIRONMENT_PREFIX, Flag, MAX_ENTRIES};
 pub use section::{
-    Balance, BreakerTrip, Capability, Chain, Device, FeatureFlag, HttpVersion, Jitter, LogFormat, ManagementFrom, Model, ModelAlias,
-    ModelKind, Reload, SearchIndex, Upstream,
+    Balance, BreakerTrip, Capability, Chain, Development, Device, FeatureFlag, HttpVersion, Jitter, LogFormat, ManagementFrom, Model,
+    ModelAlias, ModelKind, Reload, RequestMethod, SearchIndex, Sidecar, SidecarErrorKind, SidecarReadiness, Upstream,
 };
 pub use settings::{Entry, SECTIONS, Settings};
 pub use units::ByteSize;

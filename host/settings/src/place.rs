@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::reader::ENVIRONMENT_PREFIX;
 
-/// The longest name of an upstream, chain or flag, in bytes.
+/// The longest name of an upstream, sidecar, chain or flag, in bytes.
 pub const MAX_NAME: usize = 64;
 
 /// One key of one section or entry.

@@ -122,7 +122,11 @@ impl<'a> Reader<'a> {
         }
         let read: Vec<Option<(String, T)>> =
             names.into_iter().map(|name| self.read_section(Some(&name)).map(|entry| (name, entry))).collect();
-        read.into_iter().collect()
+        let entries = read.into_iter().collect();
+        if let Some(entries) = &entries {
+            T::check_all(entries, self);
+        }
+        entries
     }
 
     fn in_file<T: Value>(&self, place: &Place) -> Option<(Origin, Result<T, String>)> {
@@ -138,8 +142,20 @@ impl<'a> Reader<'a> {
     /// Notes a problem with a key that was read.
     pub(crate) fn blame(&mut self, section: &'static str, name: Option<&str>, key: &'static str, message: impl Into<String>) {
         let place = Place::new(section, name, key);
-        let origin = self.origins.get(&place).cloned().unwrap_or(Origin::Default);
+        let written = self.origins.get(&place).filter(|origin| **origin != Origin::Default).cloned();
+        let origin = written.or_else(|| self.table_at(section, name)).unwrap_or(Origin::Default);
         self.problem(origin, Some(place.to_string()), message.into(), None);
+    }
+
+    /// Where the table of a key stands, or what made it, for a key that has its default.
+    fn table_at(&self, section: &str, name: Option<&str>) -> Option<Origin> {
+        let in_file = || {
+            let (key, table) = self.file.get_key_value(section)?;
+            let Some(name) = name else { return Some(key.span()) };
+            table.get_ref().as_table()?.get_key_value(name).map(|(key, _)| key.span())
+        };
+        let given = || self.given.iter().find(|(place, _)| place.section == section && place.name.as_deref() == name);
+        in_file().map(|span| self.source.at(&span)).or_else(|| given().map(|(_, given)| given.origin.clone()))
     }
 
     fn problem(&mut self, origin: Origin, key: Option<String>, message: String, suggestion: Option<String>) {

@@ -12,6 +12,7 @@ mod operations;
 mod plugins;
 mod search;
 mod server;
+mod sidecar;
 mod telemetry;
 mod upstream;
 
@@ -26,6 +27,7 @@ pub use operations::Operations;
 pub use plugins::{Capability, Plugins};
 pub use search::{Search, SearchIndex};
 pub use server::{Data, ManagementFrom, Media, Server};
+pub use sidecar::{Development, RequestMethod, Sidecar, SidecarErrorKind, SidecarReadiness};
 pub use telemetry::{LogFormat, Telemetry};
 pub use upstream::{Balance, BreakerTrip, HttpVersion, Jitter, Upstream};
 

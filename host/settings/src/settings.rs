@@ -8,7 +8,7 @@ use crate::problem::{Origin, SettingsError};
 use crate::reader::{Flag, Reader, Source, read_file};
 use crate::section::{
     Cache, Chain, Cors, Data, Declared, Embeddings, FeatureFlag, Image, Inference, Key, Media, Model, ModelAlias, Operations, Plugins,
-    Reload, Search, Section, Server, Telemetry, Upstream, Urls,
+    Reload, Search, Section, Server, Sidecar, Telemetry, Upstream, Urls,
 };
 
 /// Lists the sections, in the order of the documentation: those there is one of, then those with names.
@@ -66,6 +66,7 @@ settings! {
     }
     named {
         upstreams: Upstream,
+        sidecars: Sidecar,
         chains: Chain,
         flags: FeatureFlag,
         models: Model,

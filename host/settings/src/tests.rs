@@ -178,7 +178,7 @@ proptest! {
     }
 
     #[test]
-    fn any_variable_is_taken_or_refused_by_name(name in "((UPSTREAMS|CHAINS|FLAGS)_{1,3})?[A-Z_]{0,20}", value in ".{0,20}") {
+    fn any_variable_is_taken_or_refused_by_name(name in "((UPSTREAMS|SIDECARS|CHAINS|FLAGS)_{1,3})?[A-Z_]{0,20}", value in ".{0,20}") {
         let variable = format!("BREAKWATER__{name}");
         if let Err(error) = with_environment("", &[(&variable, &value)]) {
             prop_assert!(error.to_string().contains(&variable));
@@ -187,3 +187,4 @@ proptest! {
 }
 
 mod named;
+mod sidecars;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use semver::Version;
 use toml::de::DeValue;
 
 use crate::json_text::JsonText;
@@ -75,6 +76,8 @@ text_values! {
     String: "text", |text: &str| Some(text.to_owned()), Clone::clone;
     PathBuf: "a path", |text: &str| (!text.is_empty()).then(|| Self::from(text)), |path| path.display().to_string();
     SocketAddr: "an address such as \"127.0.0.1:8080\" or \"[::]:8080\"", |text: &str| text.trim().parse().ok(), ToString::to_string;
+    IpAddr: "an address such as \"127.0.0.1\" or \"::1\"", |text: &str| text.trim().parse().ok(), ToString::to_string;
+    Version: "a version such as \"3.8\" or \"20.11.1\"", version, ToString::to_string;
     Duration: "a duration such as \"250ms\", \"10s\" or \"1m30s\"", parse_duration, |duration| format_duration(*duration);
     BaseUrl: "a URL such as \"http://localhost:8000\", without credentials and query", Self::parse, ToString::to_string;
     PostgresUrl: "a URL such as \"postgres://user:password@localhost/shop\"", Self::parse, ToString::to_string;
@@ -87,6 +90,12 @@ text_values! {
 fn network(text: &str) -> Option<IpNet> {
     let text = text.trim();
     text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+}
+
+/// What is left out at the end is 0.
+fn version(text: &str) -> Option<Version> {
+    let text = text.trim();
+    ["", ".0", ".0.0"].iter().find_map(|rest| Version::parse(&format!("{text}{rest}")).ok())
 }
 
 /// A scalar that TOML has itself.
@@ -118,6 +127,7 @@ macro_rules! native_values {
 
 native_values! {
     bool: "true or false", DeValue::Boolean(truth) => truth.to_string();
+    u16: "a whole number, 0 to 65535", DeValue::Integer(number) => number.to_string();
     u32: "a whole number", DeValue::Integer(number) => number.to_string();
     u64: "a whole number", DeValue::Integer(number) => number.to_string();
     usize: "a whole number", DeValue::Integer(number) => number.to_string();
