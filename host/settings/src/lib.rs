@@ -29,6 +29,7 @@ mod units;
 mod url;
 mod value;
 
+pub use check::sidecar::share_ports;
 pub use json_text::JsonText;
 pub use legacy::sets_a_key;
 pub use place::MAX_NAME;

@@ -240,7 +240,7 @@ fn ports(entries: &BTreeMap<String, Sidecar>, reader: &mut Reader<'_>) {
     for (name, sidecar) in entries {
         let Some(first) = port(sidecar).map(u32::from) else { continue };
         let last = first.saturating_add(sidecar.instances - 1);
-        let taken = |(_, host, from, to): &&(&str, IpAddr, u32, u32)| same_host(*host, sidecar.host) && *from <= last && first <= *to;
+        let taken = |(_, host, from, to): &&(&str, IpAddr, u32, u32)| share_ports(*host, sidecar.host) && *from <= last && first <= *to;
         if let Some((other, ..)) = before.iter().find(taken) {
             let ports = if first == last { first.to_string() } else { format!("{first} to {last}") };
             reader.blame("sidecars", Some(name), "port", format!("{ports} is also taken by the sidecar {}", quoted(other)));
@@ -249,8 +249,12 @@ fn ports(entries: &BTreeMap<String, Sidecar>, reader: &mut Reader<'_>) {
     }
 }
 
-fn same_host(one: IpAddr, other: IpAddr) -> bool {
-    one == other || one.is_unspecified() || other.is_unspecified()
+/// Whether a port on one address is also a port on the other: they are the same, or one stands for all, as `0.0.0.0` does for those of
+/// IPv4 and `::` for those of both.
+#[must_use]
+pub fn share_ports(one: IpAddr, other: IpAddr) -> bool {
+    let covers = |all: IpAddr, single: IpAddr| all.is_unspecified() && (all.is_ipv6() || single.is_ipv4());
+    one == other || covers(one, other) || covers(other, one)
 }
 
 fn prefixes(entries: &BTreeMap<String, Sidecar>, reader: &mut Reader<'_>) {

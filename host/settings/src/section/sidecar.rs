@@ -87,11 +87,11 @@ section! {
     Sidecar = "sidecars" named {
         /// The script that is run by an interpreter (`pythonScript`).
         script: Option<PathBuf> = "" (Restart);
-        /// A program and its arguments, instead of a script. `{port}`, `{host}` and `{instance}` are filled in.
+        /// A program and its arguments, instead of a script. `{port}`, `{host}` and `{instance}` are filled in. A program with a slash begins in the working directory, another is looked up in `PATH`.
         command: Vec<String> = "[]" (Restart);
         /// Arguments of the script, filled in likewise.
         args: Vec<String> = "[]" (Restart);
-        /// Interpreter of the script: a name that is looked up in `PATH`, or a path. Not set: the one of `virtualenv`, else what the script's extension says.
+        /// Interpreter of the script, found like the program of a `command`. Not set: the one of `virtualenv`, else what the script's extension says.
         interpreter: Option<String> = "" (Restart);
         /// The folder of a Python virtual environment that it runs in.
         virtualenv: Option<PathBuf> = "" (Restart);
@@ -101,7 +101,7 @@ section! {
         imports: Vec<String> = "[]" (Restart);
         /// Where it runs. Not set: the folder of the script, or where Breakwater was started.
         working_dir: Option<PathBuf> = "" (Restart);
-        /// Variables of its environment, stronger than those of `env_file`, which are stronger than Breakwater's own. `breakwater config show` prints them: secrets belong in `env_file`.
+        /// Variables of its environment, stronger than those of `env_file`, which are stronger than Breakwater's own. `PORT` and `FLASK_PORT` are each process's own. `breakwater config show` prints them: secrets belong in `env_file`.
         environment: BTreeMap<String, String> = "{}" (Restart);
         /// A file of variables, `NAME=value` a line. Not set: `.env` in its working directory, if that is there.
         env_file: Option<PathBuf> = "" (Restart);

@@ -206,6 +206,18 @@ fn sidecars_that_contradict_each_other_are_refused() {
     assert_eq!(shown, "b.toml:7:8: sidecars.b.port: 5001 to 5003 is also taken by the sidecar \"a\"");
     all(&[("a", "port = 5001\nhost = \"127.0.0.2\""), ("b", "port = 5001"), ("c", "port = 0"), ("d", "port = 0")]).unwrap();
 
+    for (one, other, shared) in [
+        ("127.0.0.1", "127.0.0.1", true),
+        ("127.0.0.1", "127.0.0.2", false),
+        ("0.0.0.0", "127.0.0.1", true),
+        ("::", "127.0.0.1", true),
+        ("::1", "0.0.0.0", false),
+        ("::1", "::", true),
+    ] {
+        let (one, other) = (one.parse().unwrap(), other.parse().unwrap());
+        assert_eq!((share_ports(one, other), share_ports(other, one)), (shared, shared), "{one} {other}");
+    }
+
     let shown = problems(all(&[("a", "route_prefix = \"/api\""), ("b", "route_prefix = \"/api\"")]));
     assert_eq!(shown, "b.toml:6:16: sidecars.b.route_prefix: is also that of the sidecar \"a\"");
     all(&[("a", "route_prefix = \"/api\""), ("b", "route_prefix = \"/api/b\"")]).unwrap();
