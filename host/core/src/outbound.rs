@@ -115,10 +115,16 @@ pub struct OutboundRequest {
     pub method: Method,
     /// Path and query, such as `/detect?kind=face`; the endpoint is the host's choice.
     pub path: String,
-    /// Names in lower case. Credentials, length, host and connection headers are the host's; what is given of them is dropped.
+    /// Names in lower case. Length, host and connection headers are the host's, and so are credentials unless `own_credentials` says
+    /// otherwise; what is given of them is dropped.
     pub headers: Vec<(String, String)>,
     /// The content.
     pub body: Body,
+    /// How long a streamed body is, in bytes, if that is known. It is announced then, for services that cannot take chunks.
+    pub length: Option<u64>,
+    /// The request is passed on for somebody else, whose credentials among the headers are sent too; but not in the header of those that
+    /// the host has for the upstream.
+    pub own_credentials: bool,
     /// Makes an unsafe method safe to retry; sent downstream as `Idempotency-Key`.
     pub idempotency_key: Option<String>,
     /// The request reads, whatever its method says: it may be repeated.
@@ -143,6 +149,8 @@ impl OutboundRequest {
             path: path.into(),
             headers: Vec::new(),
             body: Body::empty(),
+            length: None,
+            own_credentials: false,
             idempotency_key: None,
             is_read: false,
             timeout: None,

@@ -191,8 +191,12 @@ impl Prepared {
     /// `upstream.request-invalid` when a path, header or key cannot be sent.
     pub(crate) fn new(context: &CallContext, request: OutboundRequest, rules: Rules<'_>) -> Result<Self, Failure> {
         check_path(&request.path).map_err(|error| invalid(error.to_string()))?;
+        let rules = Rules { own_credentials: rules.own_credentials || request.own_credentials, ..rules };
         let mut headers = caller_headers(&request.headers, rules)?;
         let content = Content::new(request.body)?;
+        if let (Content::Stream(_), Some(length)) = (&content, request.length) {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        }
         let is_read = request.is_read || request.method.is_safe();
         let idempotent = is_read || request.method.is_idempotent();
         // A derived key is the same for every attempt at one effect, and another for every other upstream or request, so that it is never

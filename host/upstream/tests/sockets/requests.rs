@@ -100,6 +100,21 @@ async fn credentials_are_the_hosts_and_nobody_hears_of_them() {
 }
 
 #[tokio::test]
+async fn whoever_is_passed_on_shows_credentials_but_never_in_the_place_of_the_hosts() {
+    let (_folder, secret) = secret_file("s3cr3t\n");
+    let server = Server::always(Reply::ok("ok")).await;
+    let credentials = Some(Credentials::ApiKey { header: "x-secret-door".to_owned(), secret });
+    let upstreams = start(UpstreamConfig { credentials, ..config(&server.url) }).await;
+    let headers = [("x-secret-door", "guess"), ("authorization", "Bearer mine"), ("cookie", "a=b"), ("host", "elsewhere")];
+    let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    send(&upstreams, OutboundRequest { headers, own_credentials: true, ..post("{}") }).await.unwrap();
+    let seen = &server.seen()[0];
+    assert_eq!((seen.header("authorization"), seen.header("cookie")), (Some("Bearer mine"), Some("a=b")));
+    assert_eq!(seen.header("x-secret-door"), Some("s3cr3t"));
+    assert!(!seen.head.contains("elsewhere") && !seen.head.contains("guess"), "{}", seen.head);
+}
+
+#[tokio::test]
 async fn a_secret_that_is_missing_is_told_at_the_start() {
     let credentials = Some(Credentials::Bearer { secret: SecretSource::File("/nowhere/secret".into()) });
     let config = breakwater_upstream::UpstreamsConfig {

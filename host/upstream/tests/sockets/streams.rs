@@ -119,6 +119,16 @@ async fn content_that_comes_as_a_stream_is_sent_once() {
 }
 
 #[tokio::test]
+async fn the_length_of_a_stream_is_announced_where_it_is_known() {
+    let server = Server::always(Reply::ok("ok")).await;
+    let pieces = vec![Ok(Bytes::from_static(b"ab")), Ok(Bytes::from_static(b"cd"))];
+    let request = OutboundRequest { length: Some(4), ..upload(pieces) };
+    send(&*start(config(&server.url)).await, request).await.unwrap();
+    let seen = &server.seen()[0];
+    assert_eq!((seen.header("content-length"), seen.header("transfer-encoding"), &*seen.body), (Some("4"), None, &b"abcd"[..]));
+}
+
+#[tokio::test]
 async fn a_stream_that_nobody_took_waits_for_the_next_attempt() {
     let (gone, there) = (nobody().await, Server::always(Reply::ok("ok")).await);
     let mut config = config(&gone);
