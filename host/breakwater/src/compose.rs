@@ -31,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::places::Surroundings;
 pub(crate) use convert::{http_config, log_config, readiness_config};
+pub(crate) use sidecars::{EXEC, REAP, sidecar_configs};
 
 /// The version in `--version`, logs and metrics.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -111,7 +112,16 @@ impl Host {
         };
         let sidecars = sidecars::start(settings, keep, &upstreams, &metrics, &stop).await?;
         let spaces = scrape::Spaces::default();
-        metrics.connect(scrape::sources(&inference, &catalogue, &cpu, &upstreams, &cache, &tracer, &spaces));
+        metrics.connect(scrape::sources(&scrape::Kept {
+            inference: &inference,
+            catalogue: &catalogue,
+            cpu: &cpu,
+            upstreams: &upstreams,
+            sidecars: &sidecars,
+            cache: &cache,
+            tracer: &tracer,
+            spaces: &spaces,
+        }));
         let polled = Arc::clone(&flags);
         let stopping = stop.clone();
         tokio::spawn(async move { stopping.run_until_cancelled(polled.poll(FLAG_POLL)).await });

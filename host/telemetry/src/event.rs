@@ -4,6 +4,7 @@
 //! carries it.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use tracing::Level;
 
@@ -91,6 +92,44 @@ words! {
         Deregistered = "deregistered",
         /// It sent no heartbeat in time and was taken out.
         Expired = "expired",
+    }
+}
+
+words! {
+    /// What happened to an instance of a sidecar.
+    SidecarChange {
+        /// Its process was started.
+        Started = "started",
+        /// It can be used.
+        Ready = "ready",
+        /// It failed.
+        Failed = "failed",
+        /// It is about to be started again after a failure.
+        Restarting = "restarting",
+        /// It failed and is not started again by itself.
+        GaveUp = "gave-up",
+        /// It ended as it was told to.
+        Stopped = "stopped",
+    }
+}
+
+impl SidecarChange {
+    /// Whether somebody should look.
+    const fn is_trouble(self) -> bool {
+        matches!(self, Self::Failed | Self::Restarting | Self::GaveUp)
+    }
+}
+
+/// A number that may not be known; written as `-` then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Figure(pub Option<u64>);
+
+impl fmt::Display for Figure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(number) => number.fmt(f),
+            None => f.write_str("-"),
+        }
     }
 }
 
@@ -243,6 +282,25 @@ events! {
         /// What happened.
         change: RegistryChange,
     } at Level::INFO, counts REGISTRY_CHANGES [service, change], says "instance {instance} of {service} {change}";
+
+    /// An instance of a sidecar was started, became ready, failed or ended.
+    Sidecar = "sidecar-changed" {
+        /// The sidecar.
+        sidecar: String,
+        /// The instance, from 0.
+        instance: u32,
+        /// What happened.
+        change: SidecarChange,
+        /// Why; a failure begins with its kind, such as `DEPENDENCY_ERROR`.
+        detail: String,
+        /// Its process.
+        pid: Figure,
+        /// How long it had been ready, or how long that took, in milliseconds.
+        uptime_ms: Figure,
+        /// Starts after a failure, since it was last stable.
+        restarts: u32,
+    } at if change.is_trouble() { Level::WARN } else { Level::INFO },
+        counts SIDECAR_CHANGES [sidecar, change], says "instance {instance} of the sidecar {sidecar} {change}: {detail}";
 
     /// A fallback answered a call that its providers did not.
     FallbackServed = "fallback-served" {

@@ -15,11 +15,11 @@ pub mod metrics;
 mod throttle;
 pub mod tracer;
 
-pub use event::{CacheTier, EndpointChange, Event, FlagChange, Health, PluginChange, RegistryChange, TierChange};
+pub use event::{CacheTier, EndpointChange, Event, Figure, FlagChange, Health, PluginChange, RegistryChange, SidecarChange, TierChange};
 pub use logs::{LogConfig, LogFormat, LogHandle, TelemetryError};
 pub use metrics::{
     AttemptOutcome, BreakerSample, CacheResult, EndpointSample, HedgeResult, Metrics, ModelSample, PluginSample, PoolSample, Refusal,
-    Sources, SpaceSample, SpanSample, Stage, TierSample, UpstreamSample,
+    SidecarSample, Sources, SpaceSample, SpanSample, Stage, TierSample, UpstreamSample,
 };
 pub use throttle::Throttle;
 pub use tracer::{OtlpConfig, OtlpTransport, Span, SpanKind, SpanValue, Tracer};

@@ -26,7 +26,8 @@ use rows::Rows;
 pub use rows::{MAX_HISTOGRAM_ROWS, MAX_ROWS, OTHER};
 use sources::SourceCollector;
 pub use sources::{
-    BreakerSample, EndpointSample, ModelSample, PluginSample, PoolSample, Sources, SpaceSample, SpanSample, TierSample, UpstreamSample,
+    BreakerSample, EndpointSample, ModelSample, PluginSample, PoolSample, SidecarSample, Sources, SpaceSample, SpanSample, TierSample,
+    UpstreamSample,
 };
 
 words! {

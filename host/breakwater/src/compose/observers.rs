@@ -9,10 +9,10 @@ use breakwater_resilience::breaker::Change;
 use breakwater_resilience::{
     AttemptEnded, AttemptOutcome as Ended, BudgetRefused, FailureClass, Payer, Priority, RetryScheduled, ShedReason,
 };
-use breakwater_sidecar::{SidecarEvent, SidecarObserver};
+use breakwater_sidecar::{Change as SidecarTurn, SidecarEvent, SidecarObserver};
 use breakwater_telemetry::{
-    AttemptOutcome, CacheResult, CacheTier, EndpointChange, Event, Health, HedgeResult, Metrics, PluginChange, Refusal, RegistryChange,
-    Span, SpanKind, TierChange, Tracer,
+    AttemptOutcome, CacheResult, CacheTier, EndpointChange, Event, Figure, Health, HedgeResult, Metrics, PluginChange, Refusal,
+    RegistryChange, SidecarChange, Span, SpanKind, TierChange, Tracer,
 };
 use breakwater_upstream::{AttemptEnd, AttemptObserver, AttemptStart, RegistryChange as Changed, Service, UpstreamObserver};
 
@@ -176,8 +176,28 @@ fn refusal(reason: ShedReason) -> Refusal {
 pub(super) struct SidecarEvents(pub(super) Arc<Metrics>);
 
 impl SidecarObserver for SidecarEvents {
-    fn happened(&self, _event: &SidecarEvent<'_>) {
-        let _ = &self.0;
+    fn happened(&self, event: &SidecarEvent<'_>) {
+        self.0.emit(&sidecar_event(event));
+    }
+}
+
+fn sidecar_event(event: &SidecarEvent<'_>) -> Event {
+    let change = match event.change {
+        SidecarTurn::Started => SidecarChange::Started,
+        SidecarTurn::Ready => SidecarChange::Ready,
+        SidecarTurn::Failed => SidecarChange::Failed,
+        SidecarTurn::Restarting => SidecarChange::Restarting,
+        SidecarTurn::GaveUp => SidecarChange::GaveUp,
+        SidecarTurn::Stopped => SidecarChange::Stopped,
+    };
+    Event::Sidecar {
+        sidecar: event.sidecar.to_owned(),
+        instance: event.instance,
+        change,
+        detail: event.detail.to_owned(),
+        pid: Figure(event.pid.map(u64::from)),
+        uptime_ms: Figure(event.elapsed.map(|elapsed| u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))),
+        restarts: event.restart_attempts,
     }
 }
 
@@ -207,5 +227,33 @@ impl CacheObserver for CacheEvents {
             RedisChange::Back => (TierChange::Recovered, "it answers".to_owned()),
         };
         self.0.emit(&Event::Cache { tier: CacheTier::Redis, change, detail });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_sidecar_tells_is_the_event_of_the_same_name_with_its_figures() {
+        let metrics = Metrics::new("0");
+        for (change, name) in [
+            (SidecarTurn::Started, "started"),
+            (SidecarTurn::Ready, "ready"),
+            (SidecarTurn::Failed, "failed"),
+            (SidecarTurn::Restarting, "restarting"),
+            (SidecarTurn::GaveUp, "gave-up"),
+            (SidecarTurn::Stopped, "stopped"),
+        ] {
+            let elapsed = Some(Duration::from_millis(1500));
+            let event =
+                SidecarEvent { sidecar: "flask", instance: 1, change, detail: "why", pid: Some(4711), elapsed, restart_attempts: 2 };
+            let Event::Sidecar { change, pid, uptime_ms, restarts, instance, .. } = sidecar_event(&event) else { panic!("another event") };
+            assert_eq!((change.name(), pid, uptime_ms), (name, Figure(Some(4711)), Figure(Some(1500))));
+            assert_eq!((restarts, instance), (2, 1));
+            SidecarEvents(Arc::clone(&metrics)).happened(&event);
+            let row = format!(r#"breakwater_sidecar_changes_total{{sidecar="flask",change="{name}"}} 1"#);
+            assert!(metrics.encode().lines().any(|line| line == row), "{row}");
+        }
     }
 }

@@ -10,9 +10,10 @@ use breakwater_operations::Operations;
 use breakwater_operations::search::SpaceStatus;
 use breakwater_plugins::{Catalogue, GenerationState, PluginInfo};
 use breakwater_resilience::CpuPermits;
+use breakwater_sidecar::{SidecarStatus, Sidecars, State};
 use breakwater_telemetry::{
-    BreakerSample, CacheTier, EndpointSample, ModelSample, PluginSample, PoolSample, Sources, SpaceSample, TierSample, Tracer,
-    UpstreamSample,
+    BreakerSample, CacheTier, EndpointSample, ModelSample, PluginSample, PoolSample, SidecarSample, Sources, SpaceSample, TierSample,
+    Tracer, UpstreamSample,
 };
 use breakwater_upstream::{EndpointStatus, UpstreamStatus, Upstreams};
 use tokio_util::sync::CancellationToken;
@@ -20,18 +21,24 @@ use tokio_util::sync::CancellationToken;
 /// How often the indices are asked.
 const ASK_SPACES: Duration = Duration::from_secs(5);
 
-pub(super) fn sources(
-    inference: &Arc<Inference>,
-    catalogue: &Arc<Catalogue>,
-    cpu: &Arc<CpuPermits>,
-    upstreams: &Arc<Upstreams>,
-    cache: &Arc<Cache>,
-    tracer: &Arc<Tracer>,
-    spaces: &Spaces,
-) -> Sources {
+/// The parts that keep numbers.
+pub(super) struct Kept<'a> {
+    pub(super) inference: &'a Arc<Inference>,
+    pub(super) catalogue: &'a Arc<Catalogue>,
+    pub(super) cpu: &'a Arc<CpuPermits>,
+    pub(super) upstreams: &'a Arc<Upstreams>,
+    pub(super) sidecars: &'a Arc<Sidecars>,
+    pub(super) cache: &'a Arc<Cache>,
+    pub(super) tracer: &'a Arc<Tracer>,
+    pub(super) spaces: &'a Spaces,
+}
+
+pub(super) fn sources(kept: &Kept<'_>) -> Sources {
+    let Kept { inference, catalogue, cpu, upstreams, sidecars, cache, tracer, spaces } = *kept;
     let (models, device, lost) = (Arc::clone(inference), Arc::clone(inference), Arc::clone(inference));
     let (plugins, breakers, cpu) = (Arc::clone(catalogue), Arc::clone(catalogue), Arc::clone(cpu));
-    let (upstreams, cache, tracer) = (Arc::clone(upstreams), Arc::clone(cache), Arc::clone(tracer));
+    let (upstreams, sidecars) = (Arc::clone(upstreams), Arc::clone(sidecars));
+    let (cache, tracer) = (Arc::clone(cache), Arc::clone(tracer));
     Sources {
         models: Box::new(move || samples(&models)),
         device: Box::new(move || {
@@ -46,6 +53,7 @@ pub(super) fn sources(
             PoolSample { permits: pool.threads as u64, in_use: pool.running as u64, queued: pool.queued as u64 }
         }),
         upstreams: Box::new(move || upstreams.status().iter().map(upstream).collect()),
+        sidecars: Box::new(move || sidecars.list().iter().flat_map(instances).collect()),
         cache: Box::new(move || tiers(&cache)),
         spans: Box::new(move || tracer.sample()),
         spaces: spaces.reader(),
@@ -141,6 +149,18 @@ fn upstream(upstream: &UpstreamStatus) -> UpstreamSample {
         limit: upstream.adaptive_limit.map_or(0, u64::from),
         endpoints: upstream.endpoints.iter().map(endpoint).collect(),
     }
+}
+
+fn instances(sidecar: &SidecarStatus) -> Vec<SidecarSample> {
+    let sample = |instance: &breakwater_sidecar::InstanceStatus| SidecarSample {
+        sidecar: sidecar.name.clone(),
+        instance: instance.instance,
+        ready: instance.state == State::Ready,
+        uptime_ms: instance.uptime_ms,
+        memory_bytes: instance.memory_bytes,
+        restarts: instance.restarts,
+    };
+    sidecar.instances.iter().map(sample).collect()
 }
 
 fn tiers(cache: &Cache) -> Vec<TierSample> {

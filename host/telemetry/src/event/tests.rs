@@ -15,6 +15,18 @@ impl Sample for String {
     }
 }
 
+impl Sample for u32 {
+    fn sample(_field: &'static str) -> Self {
+        3
+    }
+}
+
+impl Sample for Figure {
+    fn sample(_field: &'static str) -> Self {
+        Self(Some(4))
+    }
+}
+
 macro_rules! first_of {
     ($($type:ty),*) => {$(
         impl Sample for $type {
@@ -25,7 +37,7 @@ macro_rules! first_of {
     )*};
 }
 
-first_of!(PluginChange, EndpointChange, Health, TierChange, CacheTier, FlagChange, RegistryChange);
+first_of!(PluginChange, EndpointChange, Health, TierChange, CacheTier, FlagChange, RegistryChange, SidecarChange);
 
 /// Every row of every metric with its value.
 fn rows(metrics: &Metrics) -> BTreeMap<String, String> {
@@ -79,4 +91,22 @@ fn what_needs_somebody_is_a_warning() {
     assert_eq!((level(health(Health::Unhealthy)), level(health(Health::Healthy))), (Level::WARN, Level::INFO));
     let endpoint = |change| Event::Endpoint { upstream: "u".into(), endpoint: "e".into(), change, detail: "30s".into() };
     assert_eq!((level(endpoint(EndpointChange::Ejected)), level(endpoint(EndpointChange::Returned))), (Level::WARN, Level::INFO));
+    let sidecar = |change| {
+        let (pid, uptime_ms) = (Figure(None), Figure(None));
+        Event::Sidecar { sidecar: "s".into(), instance: 0, change, detail: "why".into(), pid, uptime_ms, restarts: 0 }
+    };
+    for change in SidecarChange::ALL {
+        let expected = if ["failed", "restarting", "gave-up"].contains(&change.name()) { Level::WARN } else { Level::INFO };
+        assert_eq!(level(sidecar(*change)), expected, "{change}");
+    }
+}
+
+#[test]
+fn what_is_not_known_of_a_process_is_not_written_as_nothing() {
+    let (pid, uptime_ms) = (Figure(Some(4711)), Figure(None));
+    let (sidecar, change, detail) = ("flask".into(), SidecarChange::Failed, "PORT_IN_USE: port 5001 is taken".into());
+    let lines = captured(|| Event::Sidecar { sidecar, instance: 1, change, detail, pid, uptime_ms, restarts: 2 }.log());
+    let fields = &lines[0].fields;
+    assert_eq!([&*fields["pid"], &*fields["uptime_ms"], &*fields["restarts"]], ["4711", "-", "2"]);
+    assert_eq!(fields["message"], "instance 1 of the sidecar flask failed: PORT_IN_USE: port 5001 is taken");
 }

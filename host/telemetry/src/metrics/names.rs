@@ -94,6 +94,11 @@ metrics! {
     UPSTREAM_ENDPOINT_LATENCY = "breakwater_upstream_endpoint_latency_seconds", Gauge, ["upstream", "endpoint", "quantile"], "Recent latency of an endpoint at 0.5, 0.9 and 0.99";
     UPSTREAM_ENDPOINT_CHANGES = "breakwater_upstream_endpoint_changes", Counter, ["upstream", "change"], "Endpoints of an upstream ejected and returned";
     UPSTREAM_HEALTH_CHANGES = "breakwater_upstream_health_changes", Counter, ["upstream", "to"], "Endpoints whose health checks began to fail, or pass again";
+    SIDECAR_READY = "breakwater_sidecar_ready", Gauge, ["sidecar", "instance"], "1 while an instance of a sidecar can be used";
+    SIDECAR_UPTIME = "breakwater_sidecar_uptime_seconds", Gauge, ["sidecar", "instance"], "How long an instance of a sidecar has been ready; no row while it is not";
+    SIDECAR_MEMORY = "breakwater_sidecar_memory_bytes", Gauge, ["sidecar", "instance"], "Resident memory of an instance of a sidecar and its descendants, when it was last looked at";
+    SIDECAR_RESTARTS = "breakwater_sidecar_restarts", Counter, ["sidecar", "instance"], "Starts of an instance of a sidecar after it failed";
+    SIDECAR_CHANGES = "breakwater_sidecar_changes", Counter, ["sidecar", "change"], "What happened to instances of a sidecar: started, ready, failed, restarting, gave-up, stopped";
     REGISTRY_CHANGES = "breakwater_registry_changes", Counter, ["service", "change"], "Changes of the registry: registered, updated, healthy, unhealthy, deregistered, expired";
     FLAG_CHANGES = "breakwater_flag_changes", Counter, ["flag", "change"], "Changes of feature flags: put, removed";
     CACHE_LOOKUPS = "breakwater_cache_lookups", Counter, ["tier", "result"], "Lookups in a tier of the cache: hit, stale, miss, error";

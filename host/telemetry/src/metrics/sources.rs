@@ -113,6 +113,23 @@ pub struct EndpointSample {
     pub latency: Option<[f64; 3]>,
 }
 
+/// One instance of a sidecar.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SidecarSample {
+    /// The sidecar.
+    pub sidecar: String,
+    /// The instance, from 0.
+    pub instance: u32,
+    /// Whether it can be used.
+    pub ready: bool,
+    /// How long it has been ready, in milliseconds.
+    pub uptime_ms: Option<u64>,
+    /// Bytes of its process and its descendants.
+    pub memory_bytes: Option<u64>,
+    /// Starts after a failure, ever.
+    pub restarts: u64,
+}
+
 /// One tier of the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TierSample {
@@ -158,6 +175,8 @@ pub struct Sources {
     pub cpu_pool: Read<PoolSample>,
     /// Per upstream.
     pub upstreams: Read<Vec<UpstreamSample>>,
+    /// Per instance of a sidecar.
+    pub sidecars: Read<Vec<SidecarSample>>,
     /// Per tier of the cache.
     pub cache: Read<Vec<TierSample>>,
     /// Per space that can be searched.
@@ -176,6 +195,7 @@ impl Default for Sources {
             breakers: Box::new(Vec::new),
             cpu_pool: Box::new(PoolSample::default),
             upstreams: Box::new(Vec::new),
+            sidecars: Box::new(Vec::new),
             cache: Box::new(Vec::new),
             spaces: Box::new(Vec::new),
             spans: Box::new(SpanSample::default),
@@ -225,6 +245,7 @@ impl Collector for SourceCollector {
         let breakers = (sources.breakers)().into_iter().map(|sample| (sample.breaker, sample.state)).chain(of_upstreams);
         sheet.rows(&names::BREAKER_STATE, breakers.map(|(breaker, state)| ([("breaker", breaker), ("state", state)], 1.0)))?;
         upstream_rows(&mut sheet, &upstreams)?;
+        sidecar_rows(&mut sheet, &(sources.sidecars)())?;
         tier_rows(&mut sheet, &(sources.cache)())?;
         space_rows(&mut sheet, &(sources.spaces)())?;
         let spans = (sources.spans)();
@@ -264,6 +285,23 @@ fn upstream_rows(sheet: &mut Sheet<'_, '_>, upstreams: &[UpstreamSample]) -> fmt
         })
     });
     sheet.rows(&names::UPSTREAM_ENDPOINT_LATENCY, quantiles)
+}
+
+fn sidecar_rows(sheet: &mut Sheet<'_, '_>, instances: &[SidecarSample]) -> fmt::Result {
+    let by_instance: [Per<SidecarSample, Option<f64>>; 4] = [
+        (names::SIDECAR_READY, |instance| Some(f64::from(u8::from(instance.ready)))),
+        (names::SIDECAR_UPTIME, |instance| instance.uptime_ms.map(|uptime| uptime as f64 / 1e3)),
+        (names::SIDECAR_MEMORY, |instance| instance.memory_bytes.map(|bytes| bytes as f64)),
+        (names::SIDECAR_RESTARTS, |instance| Some(instance.restarts as f64)),
+    ];
+    for (metric, value) in by_instance {
+        let row = |sample: &SidecarSample| {
+            let labels = [("sidecar", sample.sidecar.clone()), ("instance", sample.instance.to_string())];
+            value(sample).map(|value| (labels, value))
+        };
+        sheet.rows(&metric, instances.iter().filter_map(row))?;
+    }
+    Ok(())
 }
 
 fn tier_rows(sheet: &mut Sheet<'_, '_>, tiers: &[TierSample]) -> fmt::Result {

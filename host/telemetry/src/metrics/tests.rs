@@ -19,6 +19,17 @@ fn connected() -> Arc<Metrics> {
         breakers: Box::new(|| vec![BreakerSample { breaker: "plugin:crop-people".into(), state: "closed".into() }]),
         cpu_pool: Box::new(|| PoolSample { permits: 2, in_use: 1, queued: 3 }),
         upstreams: Box::new(|| vec![upstream()]),
+        sidecars: Box::new(|| {
+            let ready = SidecarSample {
+                sidecar: "flask".into(),
+                instance: 0,
+                ready: true,
+                uptime_ms: Some(1500),
+                memory_bytes: Some(4096),
+                restarts: 2,
+            };
+            vec![ready, SidecarSample { sidecar: "flask".into(), instance: 1, ..SidecarSample::default() }]
+        }),
         cache: Box::new(|| {
             let memory = TierSample { tier: CacheTier::Memory, up: true, bytes: Some(1024), entries: Some(3) };
             vec![memory, TierSample { tier: CacheTier::Redis, up: false, bytes: None, entries: None }]
@@ -116,6 +127,12 @@ fn what_is_recorded_is_what_a_scrape_shows() {
         r#"breakwater_upstream_endpoint_ejected{upstream="image-service",endpoint="http://127.0.0.1:8001"} 1.0"#,
         r#"breakwater_upstream_endpoint_latency_seconds{upstream="image-service",endpoint="http://127.0.0.1:8000",quantile="0.99"} 0.2"#,
         r#"breakwater_breaker_state{breaker="upstream:image-service",state="half-open"} 1.0"#,
+        r#"breakwater_sidecar_ready{sidecar="flask",instance="0"} 1.0"#,
+        r#"breakwater_sidecar_ready{sidecar="flask",instance="1"} 0.0"#,
+        r#"breakwater_sidecar_uptime_seconds{sidecar="flask",instance="0"} 1.5"#,
+        r#"breakwater_sidecar_memory_bytes{sidecar="flask",instance="0"} 4096.0"#,
+        r#"breakwater_sidecar_restarts_total{sidecar="flask",instance="0"} 2.0"#,
+        r#"breakwater_sidecar_changes_total{sidecar="some-sidecar",change="started"} 1"#,
         r#"breakwater_cache_lookups_total{tier="redis",result="stale"} 1"#,
         r#"breakwater_cache_bytes{tier="memory"} 1024.0"#,
         r#"breakwater_cache_tier_up{tier="redis"} 0.0"#,
@@ -130,6 +147,10 @@ fn what_is_recorded_is_what_a_scrape_shows() {
         "# EOF",
     ] {
         assert!(text.lines().any(|shown| shown == line), "{line}\nis not in\n{text}");
+    }
+    for absent in ["breakwater_sidecar_uptime_seconds", "breakwater_sidecar_memory_bytes"] {
+        let row = format!(r#"{absent}{{sidecar="flask",instance="1"}}"#);
+        assert!(!text.contains(&row), "nothing is known of {row}\n{text}");
     }
 }
 
