@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use breakwater_core::{Failure, FailureKind};
@@ -23,8 +23,9 @@ use crate::form::FormLimits;
 use crate::observe::{self, Observing};
 use crate::problem::Refusal;
 use crate::routes::{
-    crop, detect, document, embeddings, features, flags, health, imports, inference, invoke, models, operations, plugins, process_image,
-    products, registry, repository, search, search_by_image, status, strategies, upstreams, warm_up,
+    crop, detect, document, embeddings, features, flags, health, imports, inference, invoke, models, operations, pass_through, plugins,
+    process_image, products, registry, repository, search, search_by_image, sidecar_health, sidecar_logs, sidecars, status, strategies,
+    upstreams, warm_up,
 };
 
 /// What the server needs from the rest of the host.
@@ -111,6 +112,7 @@ impl App {
         (name = "embeddings", description = "Pictures and texts as numbers that can be compared"),
         (name = "inference", description = "The Open Inference Protocol, version 2"),
         (name = "upstreams", description = "Services elsewhere: how they are, and their breakers"),
+        (name = "sidecars", description = "Local processes that this service starts, watches and heals"),
         (name = "flags", description = "Feature flags"),
         (name = "registry", description = "Services that say themselves that they are there"),
         (name = "plugins", description = "What strategies there are, and changing them without stopping"),
@@ -149,6 +151,14 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(upstreams::reset))
         .routes(routes!(upstreams::check))
         .routes(routes!(warm_up::warm_up))
+        .routes(routes!(sidecars::list))
+        .routes(routes!(sidecars::get))
+        .routes(routes!(sidecar_logs::logs))
+        .routes(routes!(sidecars::start))
+        .routes(routes!(sidecars::stop))
+        .routes(routes!(sidecars::restart))
+        .routes(routes!(sidecars::rolling_restart))
+        .routes(routes!(sidecar_health::python))
         .routes(routes!(flags::list))
         .routes(routes!(flags::get, flags::put, flags::remove))
         .routes(routes!(flags::evaluate))
@@ -195,15 +205,15 @@ pub fn router(config: HttpConfig, state: AppState) -> Result<Router, CorsError> 
     let document = serde_json::to_string(&document).unwrap_or_default();
     let observing = Observing { metrics: state.metrics.clone(), tracer: state.operations.tracer_of_requests() };
     let app = App::new(config, state, document, cors.clone());
+    let router = router.fallback(pass_through::pass_through);
     let router = router.layer(middleware::from_fn_with_state(app.clone(), admit)).with_state(app);
     Ok(observed(router, observing, &cors))
 }
 
-/// Answers unknown paths and methods, and puts the observer around everything. What browsers ask beforehand is answered outside of it:
+/// Answers unknown methods, and puts the observer around everything; unknown paths are the router's own business. What browsers ask beforehand is answered outside of it:
 /// the observer writes failures anew, and pages have to be able to read those too.
 pub(crate) fn observed(router: Router, observing: Observing, cors: &Cors) -> Router {
     let router = router
-        .fallback(observe::no_such_route)
         .method_not_allowed_fallback(observe::no_such_method)
         .layer(DefaultBodyLimit::disable())
         .layer(middleware::from_fn_with_state(observing, observe::observe));
@@ -219,9 +229,14 @@ fn is_call(path: &str) -> bool {
     calls && !path.starts_with("/v2/health/")
 }
 
+/// Whether a sidecar answers, because nothing else does.
+fn is_passed_through(app: &App, request: &Request) -> bool {
+    request.extensions().get::<MatchedPath>().is_none() && app.operations().sidecar_route(request.uri().path()).is_some()
+}
+
 /// Lets at most so many calls in. Health and metrics always answer.
 async fn admit(axum::extract::State(app): axum::extract::State<App>, request: Request, next: Next) -> Result<Response, Refusal> {
-    if !is_call(request.uri().path()) {
+    if !is_call(request.uri().path()) && !is_passed_through(&app, &request) {
         return Ok(next.run(request).await);
     }
     let Ok(_permit) = app.in_flight.try_acquire() else {

@@ -24,7 +24,7 @@ async fn ask(config: &CorsConfig, method: &str, path: &str, headers: &[(&str, &s
         .route("/ok", get(|| async { "fine" }))
         .route("/fails", get(|| async { Refusal(Failure::limit("cpu.overloaded", "full")) }));
     let observing = Observing { metrics: Metrics::new("0"), tracer: Tracer::disabled() };
-    let router = crate::app::observed(routes, observing, &Cors::new(config).unwrap());
+    let router = crate::app::observed(routes.fallback(crate::observe::no_such_route), observing, &Cors::new(config).unwrap());
     let request = headers.iter().fold(Request::builder().method(method).uri(path), |request, (name, value)| request.header(*name, *value));
     router.oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
 }

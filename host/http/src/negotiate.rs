@@ -62,6 +62,31 @@ pub(crate) fn require_json(headers: &HeaderMap) -> Result<(), Failure> {
     takes.then_some(()).ok_or_else(|| not_acceptable("the answer is application/json"))
 }
 
+/// How lines that come one by one are answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LinesAnswer {
+    /// One JSON object a line.
+    Ndjson,
+    /// Server-sent events.
+    Events,
+}
+
+/// How the client takes lines that come one by one. Lines of JSON win a tie.
+///
+/// # Errors
+/// `http.not-acceptable`.
+pub(crate) fn lines_answer(headers: &HeaderMap) -> Result<LinesAnswer, Failure> {
+    let text = accept(headers);
+    let ranges = ranges(&text);
+    let json = ["x-ndjson", "jsonl", "json"].into_iter().map(|subtype| quality(&ranges, "application", subtype)).max().unwrap_or(0);
+    let events = quality(&ranges, "text", "event-stream");
+    match (json, events) {
+        (0, 0) => Err(not_acceptable("the answer is application/x-ndjson or text/event-stream")),
+        (json, events) if json >= events => Ok(LinesAnswer::Ndjson),
+        _ => Ok(LinesAnswer::Events),
+    }
+}
+
 /// What an attachment is called when its own type is not asked for.
 const BYTES: &str = "application/octet-stream";
 
@@ -187,6 +212,24 @@ mod tests {
         ] {
             assert_eq!(attachment_type(&headers(accept), media_type), expected, "{accept} {media_type}");
         }
+    }
+
+    #[test]
+    fn lines_come_as_events_to_whoever_would_rather_have_them() {
+        use LinesAnswer::{Events, Ndjson};
+        for (accept, expected) in [
+            ("*/*", Some(Ndjson)),
+            ("application/x-ndjson", Some(Ndjson)),
+            ("application/json", Some(Ndjson)),
+            ("text/event-stream", Some(Events)),
+            ("text/event-stream, */*;q=0.1", Some(Events)),
+            ("text/event-stream;q=0.5, application/x-ndjson", Some(Ndjson)),
+            ("text/html", None),
+            ("", None),
+        ] {
+            assert_eq!(lines_answer(&headers(accept)).ok(), expected, "{accept}");
+        }
+        assert_eq!(lines_answer(&HeaderMap::new()).unwrap(), Ndjson);
     }
 
     #[test]

@@ -23,6 +23,13 @@ pub(crate) struct Observing {
     pub(crate) tracer: Arc<Tracer>,
 }
 
+/// Marks an answer to a request that was passed through to a sidecar: it is what the sidecar said, or that it said nothing.
+#[derive(Debug, Clone)]
+pub(crate) struct PassedThrough {
+    /// The sidecar's name.
+    pub(crate) sidecar: String,
+}
+
 /// Names the call, runs it, answers its failures and panics, logs, counts and traces it.
 pub(crate) async fn observe(State(observing): State<Observing>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
@@ -38,7 +45,8 @@ pub(crate) async fn observe(State(observing): State<Observing>, mut request: Req
         let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
         Refusal(Failure::internal(format!("a handler panicked: {}", text.unwrap_or("no message")))).into_response()
     });
-    if is_bare_rejection(&response) {
+    let passed = response.extensions_mut().remove::<PassedThrough>();
+    if passed.is_none() && is_bare_rejection(&response) {
         response = Refusal(Failure::invalid("http.path-invalid", "the path is not valid percent-encoded UTF-8")).into_response();
     }
     if let Some(Refusal(failure)) = response.extensions_mut().remove::<Refusal>() {
@@ -55,8 +63,10 @@ pub(crate) async fn observe(State(observing): State<Observing>, mut request: Req
         response.headers_mut().insert(CORRELATION_HEADER, value);
     }
 
+    let route = passed.map_or(route, |PassedThrough { sidecar }| format!("sidecar:{sidecar}"));
     let (status, elapsed) = (response.status().as_u16(), started.elapsed());
     metrics.http_request(method, &route, status, elapsed);
+    span.set("http.route", route.as_str());
     span.set("http.response.status_code", status);
     tracing::info!(
         target: "breakwater::access",
@@ -79,7 +89,6 @@ fn span_of(tracer: &Tracer, incoming: &Incoming, method: &'static str, route: &s
     }
     let mut span = tracer.span(&format!("{method} {route}"), SpanKind::Server, incoming.parent, incoming.trace);
     span.set("http.request.method", method);
-    span.set("http.route", route);
     span.set("breakwater.correlation_id", incoming.correlation_id.as_str());
     span
 }
@@ -125,11 +134,11 @@ pub(crate) async fn no_such_method() -> Refusal {
 
 #[cfg(test)]
 mod tests {
-    use axum::Router;
     use axum::body::Body;
     use axum::extract::Path;
     use axum::http::StatusCode;
     use axum::routing::get;
+    use axum::{Extension, Router};
     use breakwater_core::BoxFuture;
     use breakwater_telemetry::{OtlpConfig, OtlpTransport};
     use bytes::Bytes;
@@ -156,10 +165,11 @@ mod tests {
                     }
                 }),
             )
+            .route("/passed", get(|| async { (StatusCode::NOT_FOUND, Extension(PassedThrough { sidecar: "flask".into() }), "theirs") }))
             .route(process_image::PATH, get(async || Refusal(Failure::limit("cpu.overloaded", "full"))))
             .route("/items/{id}", get(|Path(id): Path<String>| async move { id }));
         let cors = crate::cors::Cors::new(&crate::cors::CorsConfig::default()).unwrap();
-        crate::app::observed(routes, Observing { metrics: metrics.clone(), tracer }, &cors)
+        crate::app::observed(routes.fallback(no_such_route), Observing { metrics: metrics.clone(), tracer }, &cors)
     }
 
     async fn ask(method: &str, path: &str) -> (StatusCode, axum::http::HeaderMap, String) {
@@ -192,6 +202,19 @@ mod tests {
             assert!(!body.contains("secret") && !body.contains("token"), "{body}");
         }
         assert_eq!(ask("GET", "/fails").await.1["retry-after"], "2");
+    }
+
+    #[tokio::test]
+    async fn what_a_sidecar_answered_stays_as_it_is_and_is_counted_under_its_name() {
+        let metrics = Metrics::new("0");
+        let response = router(&metrics).oneshot(Request::builder().uri("/passed").body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(
+            (response.status(), &response.headers()["content-type"]),
+            (StatusCode::NOT_FOUND, &"text/plain; charset=utf-8".parse().unwrap())
+        );
+        assert_eq!(axum::body::to_bytes(response.into_body(), 100).await.unwrap(), "theirs");
+        let text = metrics.encode();
+        assert!(text.contains(r#"breakwater_http_requests_total{method="GET",route="sidecar:flask",status="404"} 1"#), "{text}");
     }
 
     #[tokio::test]

@@ -35,7 +35,7 @@ async fn start(config: HttpConfig) -> Running {
     let observing =
         crate::observe::Observing { metrics: breakwater_telemetry::Metrics::new("0"), tracer: breakwater_telemetry::Tracer::disabled() };
     let cors = crate::cors::Cors::new(&config.cors).unwrap();
-    let router = crate::app::observed(routes, observing, &cors);
+    let router = crate::app::observed(routes.fallback(crate::observe::no_such_route), observing, &cors);
     let config = HttpConfig { listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))], ..config };
     let server = Server::over(config, router).await.unwrap();
     let (address, stop) = (server.local_addrs()[0], CancellationToken::new());

@@ -29,6 +29,7 @@ mod providers;
 pub mod readiness;
 pub mod search;
 pub mod services;
+pub mod sidecars;
 pub mod source;
 pub mod strategies;
 mod table;

@@ -94,6 +94,12 @@ impl Readiness {
         Arc::new(Self { config, last: ArcSwapOption::empty(), draining })
     }
 
+    /// Cancelled when the service begins to shut down: what would go on for ever ends then.
+    #[must_use]
+    pub fn draining(&self) -> &CancellationToken {
+        &self.draining
+    }
+
     /// The last report, if there is one.
     #[must_use]
     pub fn last(&self) -> Option<Arc<CheckReport>> {

@@ -230,7 +230,7 @@ impl Operations {
     }
 
     /// Runs a change as a task of its own: a client that hangs up must not leave it between what is stored and what is seen.
-    async fn to_its_end<T, F>(&self, change: impl FnOnce(Arc<Self>) -> F) -> Result<T, Failure>
+    pub(crate) async fn to_its_end<T, F>(&self, change: impl FnOnce(Arc<Self>) -> F) -> Result<T, Failure>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, Failure>> + Send + 'static,

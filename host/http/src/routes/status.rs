@@ -10,6 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::health::DeviceBody;
+use super::sidecar_body::SidecarSummaryBody;
 use crate::app::App;
 use crate::json;
 use crate::negotiate::require_json;
@@ -36,6 +37,8 @@ pub(crate) struct StatusBody {
     services: usize,
     /// The services elsewhere, by name; `GET /v1/upstreams` says more.
     upstreams: Vec<UpstreamSummaryBody>,
+    /// The local processes that are looked after, by name; `GET /v1/sidecars` says more.
+    sidecars: Vec<SidecarSummaryBody>,
     /// The plugins, by id; `GET /v1/plugins` says more.
     plugins: Vec<PluginSummaryBody>,
     /// Answers that are kept.
@@ -183,7 +186,7 @@ impl From<RedisStatus> for RedisTierBody {
     }
 }
 
-/// The whole service in one document: what it runs on, its services elsewhere, plugins and cache.
+/// The whole service in one document: what it runs on, its services elsewhere, sidecars, plugins and cache.
 #[utoipa::path(
     get,
     path = "/v1/status",
@@ -206,6 +209,7 @@ pub(crate) async fn status(State(app): State<App>, headers: HeaderMap) -> Result
         flags: operations.list_flags().len(),
         services: operations.service_count(),
         upstreams: each(operations.upstream_statuses()),
+        sidecars: each(operations.sidecar_statuses()),
         plugins: each(operations.plugins()),
         cache: operations.cache_status().into(),
     }))

@@ -1,0 +1,202 @@
+//! Requests for which there is no route here: those below a sidecar's prefix are passed through to it, by way of its upstream.
+
+use axum::body::{Body, HttpBody as _};
+use axum::extract::{Extension, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use breakwater_core::{Body as Content, Failure, FailureKind, Method, OutboundRequest, OutboundResponse};
+use breakwater_operations::sidecars::{Route, SidecarStatus};
+use futures_util::{StreamExt, TryStreamExt};
+use serde::Serialize;
+
+use super::sidecar_health::BridgeStatus;
+use crate::app::App;
+use crate::body::{self, BodyError, BodyLimits};
+use crate::incoming::Incoming;
+use crate::json;
+use crate::observe::{self, PassedThrough};
+use crate::problem::Refusal;
+
+/// Bodies up to this many bytes are read before they are passed on, so that they can be sent again; larger ones are passed on as they come.
+const MAX_KEPT: u64 = 64 << 10;
+
+/// What is said of the kind of error while there is none.
+const NO_KIND: &str = "UNKNOWN";
+/// What is said while there is no error.
+const NO_MESSAGE: &str = "Service is starting or encountered an error";
+
+/// That nobody answers, as clients of the process bridge know it.
+#[derive(Debug, Serialize)]
+struct UnavailableBody {
+    error: String,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    message: String,
+    status: BridgeStatus,
+}
+
+/// Passes a request through to the sidecar whose prefix its path begins with; without one, there is nothing at the path.
+pub(crate) async fn pass_through(
+    State(app): State<App>,
+    Extension(incoming): Extension<Incoming>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
+    let Some(route) = app.operations().sidecar_route(target) else { return Err(observe::no_such_route().await) };
+    let passed = PassedThrough { sidecar: route.sidecar.clone() };
+    let mut response = answer(&app, &incoming, route, request).await.unwrap_or_else(|failure| Refusal(failure).into_response());
+    response.extensions_mut().insert(passed);
+    Ok(response)
+}
+
+async fn answer(app: &App, incoming: &Incoming, route: Route, request: Request) -> Result<Response, Failure> {
+    let sidecar = route.sidecar.clone();
+    let request = outbound(request, incoming, app.body_limits()).await?;
+    let context = incoming.context(app.config.request_timeout);
+    match app.operations().pass_through(&context, route, request).await {
+        Ok(answer) => Ok(passed_back(answer)),
+        Err(failure) if is_without_answer(&failure) => {
+            let (code, correlation_id) = (&*failure.code, &incoming.correlation_id);
+            tracing::debug!(sidecar, code, %correlation_id, error = %failure.chain(), "a sidecar gave no answer");
+            Ok(unavailable(app.operations().sidecar_status(&sidecar)?, &failure))
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+/// The request as it is sent on. Its path is the route's business.
+async fn outbound(request: Request, incoming: &Incoming, limits: BodyLimits) -> Result<OutboundRequest, Failure> {
+    let (parts, body) = request.into_parts();
+    let Some(method) = method(&parts.method) else { return Err(observe::no_such_method().await.0) };
+    let (content, length) = content(&parts.headers, body, limits).await?;
+    Ok(OutboundRequest {
+        headers: headers(&parts.headers, incoming),
+        body: content,
+        length,
+        own_credentials: true,
+        stream_response: true,
+        any_status: true,
+        ..OutboundRequest::new(method, "/")
+    })
+}
+
+fn method(method: &axum::http::Method) -> Option<Method> {
+    use Method::{Delete, Get, Head, Options, Patch, Post, Put};
+    [Get, Head, Post, Put, Patch, Delete, Options].into_iter().find(|known| known.name() == method.as_str())
+}
+
+/// The content, and its length if it is announced and the content is passed on as it comes.
+async fn content(headers: &HeaderMap, body: Body, limits: BodyLimits) -> Result<(Content, Option<u64>), Failure> {
+    if body.is_end_stream() {
+        return Ok((Content::empty(), None));
+    }
+    let length = body.size_hint().exact();
+    match length {
+        Some(length) if length > limits.max_bytes => Err(BodyError::TooLarge(limits.max_bytes).into()),
+        Some(length) if length <= MAX_KEPT => Ok((body::read(headers, body, limits).await?.into(), None)),
+        _ => Ok((Content::Stream(body::guarded(headers, body, limits).map_err(Failure::from).boxed()), length)),
+    }
+}
+
+/// Whether a header is about the connection alone, which ends here (RFC 9110, 7.6.1), or says what this service says anew.
+fn ends_here(name: &HeaderName) -> bool {
+    const NAMES: [HeaderName; 8] = [
+        header::CONNECTION,
+        header::CONTENT_LENGTH,
+        header::EXPECT,
+        header::HOST,
+        header::TE,
+        header::TRAILER,
+        header::TRANSFER_ENCODING,
+        header::UPGRADE,
+    ];
+    NAMES.contains(name) || matches!(name.as_str(), "keep-alive" | "proxy-connection" | "proxy-authorization" | "http2-settings")
+}
+
+/// The headers as they are sent on, and for whom. What is not visible ASCII is left out: nobody can send it on.
+fn headers(given: &HeaderMap, incoming: &Incoming) -> Vec<(String, String)> {
+    let of_connection = given.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    let of_connection: Vec<_> = of_connection.flat_map(|value| value.split(',')).map(str::trim).collect();
+    let text = |value: &HeaderValue| value.to_str().ok().map(str::to_owned);
+    let passed = given.iter().filter(|(name, _)| {
+        !ends_here(name) && name.as_str() != FORWARDED_FOR && !of_connection.iter().any(|token| token.eq_ignore_ascii_case(name.as_str()))
+    });
+    let mut headers: Vec<_> = passed.filter_map(|(name, value)| Some((name.as_str().to_owned(), text(value)?))).collect();
+    let peer = incoming.peer.map(|peer| peer.ip().to_canonical().to_string());
+    let before = given.get_all(FORWARDED_FOR).iter().filter_map(text);
+    let chain: Vec<_> = before.chain(peer).collect();
+    if !chain.is_empty() {
+        headers.push((FORWARDED_FOR.to_owned(), chain.join(", ")));
+    }
+    // A proxy in front of this service knows better what its client asked for.
+    if !given.contains_key(FORWARDED_HOST) {
+        headers.extend(given.get(header::HOST).and_then(text).map(|host| (FORWARDED_HOST.to_owned(), host)));
+    }
+    if !given.contains_key(FORWARDED_PROTO) {
+        headers.push((FORWARDED_PROTO.to_owned(), "http".to_owned()));
+    }
+    headers
+}
+
+const FORWARDED_FOR: &str = "x-forwarded-for";
+const FORWARDED_HOST: &str = "x-forwarded-host";
+const FORWARDED_PROTO: &str = "x-forwarded-proto";
+
+/// The answer as it is passed back.
+fn passed_back(answer: OutboundResponse) -> Response {
+    let body = match answer.body {
+        Content::Bytes(bytes) => Body::from(bytes),
+        Content::Stream(pieces) => Body::from_stream(pieces),
+        // Only requests are forms.
+        Content::Form(_) => Body::empty(),
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::BAD_GATEWAY);
+    for (name, value) in answer.headers {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            response.headers_mut().append(name, value);
+        }
+    }
+    response
+}
+
+/// Whether the sidecar gave no answer; otherwise the request is wrong, or the answer cannot be passed on.
+fn is_without_answer(failure: &Failure) -> bool {
+    // What is wrong with the body on its way here is the client's doing, also if it comes too slowly.
+    if failure.code.starts_with("http.") {
+        return false;
+    }
+    match failure.kind {
+        FailureKind::Unavailable
+        | FailureKind::Timeout
+        | FailureKind::CircuitOpen
+        | FailureKind::BudgetExhausted
+        | FailureKind::Rejected
+        | FailureKind::NotFound => true,
+        FailureKind::Limit => failure.code.ends_with(".overloaded"),
+        FailureKind::InvalidRequest | FailureKind::Denied | FailureKind::Internal | FailureKind::Other => false,
+    }
+}
+
+fn unavailable(status: SidecarStatus, failure: &Failure) -> Response {
+    let retry_after = failure.retry_after.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).div_ceil(1000));
+    let mut response = (StatusCode::SERVICE_UNAVAILABLE, json::answer(&unavailable_body(status))).into_response();
+    if let Some(seconds) = retry_after {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+fn unavailable_body(status: SidecarStatus) -> UnavailableBody {
+    let error = status.last_error.as_ref();
+    UnavailableBody {
+        error: format!("{} service unavailable", status.name),
+        kind: error.map_or(NO_KIND, |error| error.kind.name()),
+        message: error.map_or_else(|| NO_MESSAGE.to_owned(), |error| error.message.clone()),
+        status: BridgeStatus::from(status).for_anybody(),
+    }
+}
+
+#[cfg(test)]
+#[path = "pass_through_tests.rs"]
+mod tests;

@@ -1,0 +1,216 @@
+//! What goes to a sidecar and comes back, without one.
+
+use std::time::Duration;
+
+use breakwater_telemetry::Tracer;
+use bytes::Bytes;
+use futures_util::stream;
+use serde_json::{Value, json};
+
+use super::super::sidecar_body::tests::{sample, stopped};
+use super::*;
+use crate::incoming::Peer;
+
+const LIMITS: BodyLimits = BodyLimits { max_bytes: 200 << 10, idle: Duration::from_secs(1), total: Duration::from_secs(3) };
+
+fn given(list: &[(&'static str, &'static str)]) -> HeaderMap {
+    list.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
+}
+
+fn sent(list: &[(&'static str, &'static str)]) -> Vec<String> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in list {
+        headers.append(*name, HeaderValue::from_static(value));
+    }
+    let incoming = Incoming::of(&headers, Some(Peer("[::ffff:10.0.0.9]:4000".parse().unwrap())), &Tracer::disabled());
+    super::headers(&headers, &incoming).into_iter().map(|(name, value)| format!("{name}: {value}")).collect()
+}
+
+async fn bytes_of(content: Content) -> Result<Vec<u8>, Failure> {
+    match content {
+        Content::Bytes(bytes) => Ok(bytes.to_vec()),
+        Content::Stream(pieces) => pieces.try_fold(Vec::new(), async |all, piece| Ok([all, piece.to_vec()].concat())).await,
+        Content::Form(_) => panic!("a form"),
+    }
+}
+
+fn unannounced(length: usize) -> Body {
+    Body::from_stream(stream::iter([Ok::<_, std::io::Error>(Bytes::from(vec![b'x'; length]))]))
+}
+
+#[test]
+fn headers_of_the_connection_end_here_and_all_others_are_passed_on() {
+    let headers = sent(&[
+        ("host", "shop.example:8080"),
+        ("connection", "keep-alive, X-Hop"),
+        ("connection", "close"),
+        ("keep-alive", "timeout=5"),
+        ("proxy-authorization", "Basic secret"),
+        ("te", "trailers"),
+        ("trailer", "x"),
+        ("transfer-encoding", "chunked"),
+        ("upgrade", "websocket"),
+        ("expect", "100-continue"),
+        ("content-length", "3"),
+        ("x-hop", "1"),
+        ("authorization", "Bearer mine"),
+        ("cookie", "a=b"),
+        ("accept", "image/png"),
+        ("accept", "image/webp"),
+    ]);
+    let mut passed = headers.clone();
+    passed.sort();
+    assert_eq!(
+        passed,
+        [
+            "accept: image/png",
+            "accept: image/webp",
+            "authorization: Bearer mine",
+            "cookie: a=b",
+            "x-forwarded-for: 10.0.0.9",
+            "x-forwarded-host: shop.example:8080",
+            "x-forwarded-proto: http",
+        ]
+    );
+}
+
+#[test]
+fn a_proxy_in_front_is_believed_and_continued() {
+    let headers = sent(&[("host", "inner"), ("x-forwarded-for", "1.2.3.4"), ("x-forwarded-host", "shop"), ("x-forwarded-proto", "https")]);
+    assert_eq!(headers, ["x-forwarded-host: shop", "x-forwarded-proto: https", "x-forwarded-for: 1.2.3.4, 10.0.0.9"]);
+}
+
+#[test]
+fn a_header_that_nobody_can_send_on_is_left_out() {
+    let mut headers = given(&[("x-fine", "a")]);
+    headers.insert("x-binary", HeaderValue::from_bytes(b"\xff").unwrap());
+    let incoming = Incoming::of(&headers, None, &Tracer::disabled());
+    let names: Vec<_> = super::headers(&headers, &incoming).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["x-fine", "x-forwarded-proto"]);
+}
+
+#[tokio::test]
+async fn every_method_that_can_be_sent_is_passed_on_and_no_other() {
+    let send = async |method: &str| {
+        let request = Request::builder().method(method).uri("/api/deepfake/x?y=1").body(Body::empty()).unwrap();
+        outbound(request, &Incoming::of(&HeaderMap::new(), None, &Tracer::disabled()), LIMITS).await
+    };
+    for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] {
+        let request = send(method).await.unwrap();
+        assert_eq!(request.method.name(), method);
+        assert!(request.own_credentials && request.stream_response && request.any_status);
+    }
+    for method in ["TRACE", "PROPFIND", "get"] {
+        assert_eq!(send(method).await.unwrap_err().code, "http.method-not-allowed", "{method}");
+    }
+}
+
+#[tokio::test]
+async fn a_small_body_is_kept_and_a_large_one_streamed_under_its_length() {
+    let max_kept = usize::try_from(MAX_KEPT).unwrap();
+    for (size, is_kept) in [(1, true), (max_kept, true), (max_kept + 1, false)] {
+        let (content, length) = content(&HeaderMap::new(), Body::from(vec![b'x'; size]), LIMITS).await.unwrap();
+        assert_eq!((matches!(content, Content::Bytes(_)), length), (is_kept, (!is_kept).then_some(size as u64)), "{size}");
+        assert_eq!(bytes_of(content).await.unwrap().len(), size);
+    }
+    let (content, length) = content(&HeaderMap::new(), unannounced(5), LIMITS).await.unwrap();
+    assert_eq!((bytes_of(content).await.unwrap().len(), length), (5, None));
+    let (empty, length) = super::content(&HeaderMap::new(), Body::empty(), LIMITS).await.unwrap();
+    assert!(matches!(&empty, Content::Bytes(bytes) if bytes.is_empty()) && length.is_none());
+}
+
+#[tokio::test]
+async fn a_body_over_the_services_limit_is_refused_announced_or_not() {
+    let max = usize::try_from(LIMITS.max_bytes).unwrap();
+    let refused = content(&HeaderMap::new(), Body::from(vec![0; max + 1]), LIMITS).await.unwrap_err();
+    assert_eq!(refused.code, "http.body-too-large");
+    let (streamed, _) = content(&HeaderMap::new(), unannounced(max + 1), LIMITS).await.unwrap();
+    assert_eq!(bytes_of(streamed).await.unwrap_err().code, "http.body-too-large");
+    let (streamed, _) = content(&HeaderMap::new(), unannounced(max), LIMITS).await.unwrap();
+    assert_eq!(bytes_of(streamed).await.unwrap().len(), max);
+}
+
+#[tokio::test]
+async fn an_answer_of_any_status_comes_back_as_it_is() {
+    let headers = [("content-type", "text/plain"), ("set-cookie", "a=1"), ("set-cookie", "b=2")];
+    let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    let pieces = stream::iter([Ok(Bytes::from_static(b"no such ")), Ok(Bytes::from_static(b"picture"))]).boxed();
+    let response = passed_back(OutboundResponse { status: 404, headers, body: Content::Stream(pieces), attempts: 1 });
+    assert_eq!((response.status().as_u16(), &response.headers()["content-type"]), (404, &HeaderValue::from_static("text/plain")));
+    assert_eq!(response.headers().get_all("set-cookie").iter().collect::<Vec<_>>(), ["a=1", "b=2"]);
+    assert_eq!(axum::body::to_bytes(response.into_body(), 100).await.unwrap(), "no such picture");
+}
+
+#[test]
+fn nobody_answers_unless_the_request_or_the_answer_is_at_fault() {
+    use FailureKind::*;
+    for (kind, code, without) in [
+        (Unavailable, "upstream.no-endpoint", true),
+        (Unavailable, "upstream.connection", true),
+        (Timeout, "upstream.timeout", true),
+        (CircuitOpen, "upstream.circuit-open", true),
+        (Limit, "upstream.overloaded", true),
+        (Unavailable, "upstream.max-retries-exceeded", true),
+        (Limit, "upstream.response-too-large", false),
+        (InvalidRequest, "upstream.request-invalid", false),
+        (Limit, "http.body-too-large", false),
+        (Timeout, "http.body-timeout", false),
+        (Internal, "internal", false),
+    ] {
+        assert_eq!(is_without_answer(&Failure::new(kind, code, "")), without, "{code}");
+    }
+}
+
+async fn body_of(response: Response) -> Value {
+    serde_json::from_slice(&axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn that_nobody_answers_is_said_as_the_process_bridge_said_it() {
+    let failure = Failure::new(FailureKind::CircuitOpen, "upstream.circuit-open", "no").retry_after(Duration::from_millis(1500));
+    let response = unavailable(SidecarStatus { ready: false, ..sample() }, &failure);
+    assert_eq!((response.status().as_u16(), &response.headers()["retry-after"]), (503, &HeaderValue::from_static("2")));
+    assert_eq!(response.headers()["content-type"], HeaderValue::from_static("application/json"));
+    assert_eq!(
+        body_of(response).await,
+        json!({
+            "error": "flask service unavailable",
+            "type": "DEPENDENCY_ERROR",
+            "message": "Python dependencies not installed: flask",
+            "status": {
+                "isReady": false,
+                "isRestarting": true,
+                "restartAttempts": 2,
+                "lastError": {
+                    "type": "DEPENDENCY_ERROR",
+                    "message": "Python dependencies not installed: flask",
+                    "at": 1_700_000_000_000_u64,
+                },
+                "uptime": 9000,
+                "lastHealthCheck": 1_700_000_000_500_u64,
+            },
+        })
+    );
+}
+
+#[tokio::test]
+async fn without_an_error_the_kind_is_unknown() {
+    let response = unavailable(stopped(), &Failure::new(FailureKind::Unavailable, "upstream.no-endpoint", "no"));
+    assert_eq!(response.headers().get("retry-after"), None);
+    assert_eq!(
+        body_of(response).await,
+        json!({
+            "error": "flask service unavailable",
+            "type": "UNKNOWN",
+            "message": "Service is starting or encountered an error",
+            "status": {
+                "isReady": false,
+                "isRestarting": false,
+                "restartAttempts": 0,
+                "lastError": null,
+                "uptime": null,
+                "lastHealthCheck": null,
+            },
+        })
+    );
+}
