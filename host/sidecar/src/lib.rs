@@ -1,11 +1,33 @@
 //! Local processes that the host starts, watches, heals and explains, and that become endpoints of an upstream.
+//!
+//! - [`SidecarConfig`] says what is started and how it is looked after; every default is documented there.
+//! - [`Sidecars`] starts them, answers how they are, and stops them. What runs and answers is an endpoint of an upstream
+//!   ([`breakwater_upstream::Upstreams::put_managed`]), so that breakers, balancing and fallbacks see it like any other.
+//! - [`reaper`] is the small process between the host and a sidecar. It owns the sidecar's process group and adopts what that leaves
+//!   behind, so that nothing goes on running when the sidecar stops, or when the host is killed.
+//! - [`doctor`] finds out what is wrong without a running host.
+//!
+//! Works on Linux, whose process groups, child subreapers and `/proc` it needs.
+
 #![forbid(unsafe_code)]
 
 mod config;
+mod diagnosis;
+pub mod doctor;
+mod environment;
 mod error;
+mod exit;
+mod health;
+mod instance;
 mod observer;
 mod output;
+mod ports;
+mod preflight;
+mod proc;
 mod process;
+mod readiness;
+pub mod reaper;
+mod restart;
 mod runtime;
 mod sidecars;
 mod status;

@@ -1,21 +1,47 @@
 //! All sidecars.
 
-use std::collections::BTreeMap;
+mod order;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::Mutex;
 
 use breakwater_core::{Failure, FailureKind};
-use breakwater_upstream::Upstreams;
+use breakwater_upstream::{Prober, Upstreams};
+use futures_util::future::join_all;
+use serde_json::json;
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::config::SidecarConfig;
+use crate::error::SidecarError;
+use crate::instance::{Instance, Order, Record, Sidecar, Wish};
 use crate::observer::SidecarObserver;
-use crate::output::Logs;
+use crate::output::{Journal, Logs};
 use crate::process::ReaperCommand;
 use crate::status::SidecarStatus;
 
+/// Wishes that may wait for one instance; more wait before they are sent.
+const MAX_ORDERS: usize = 16;
+
 /// All sidecars of the host.
 #[derive(Debug)]
-pub struct Sidecars {}
+pub struct Sidecars {
+    entries: BTreeMap<String, Entry>,
+    /// Names, each behind those it depends on.
+    order: Vec<String>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    sidecar: Arc<Sidecar>,
+    orders: Vec<mpsc::Sender<Order>>,
+    /// One change of a sidecar at a time.
+    changing: tokio::sync::Mutex<()>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
 
 /// Where requests go whose path begins with a sidecar's prefix.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +58,8 @@ impl Sidecars {
     /// Declares the upstreams of the sidecars and starts those that start with the host, each in tasks of its own, which end with `stop`.
     ///
     /// # Errors
-    /// `sidecar.config` (invalid request): one cannot be set up as it is configured. That one does not start is in its status.
+    /// `sidecar.config` (invalid request): one cannot be set up as it is configured; `upstream.config`: no health check can be made. That one
+    /// does not start is in its status.
     pub async fn start(
         configs: BTreeMap<String, SidecarConfig>,
         upstreams: Arc<Upstreams>,
@@ -40,17 +67,67 @@ impl Sidecars {
         reaper: ReaperCommand,
         stop: CancellationToken,
     ) -> Result<Arc<Self>, Failure> {
-        drop((configs, upstreams, observer, reaper, stop));
-        Ok(Arc::new(Self {}))
+        let names: BTreeSet<&str> = configs.keys().map(String::as_str).collect();
+        for (name, config) in &configs {
+            config.validate(name, &names)?;
+        }
+        let order = order::by_need(&configs)?;
+        if configs.is_empty() {
+            return Ok(Arc::new(Self { entries: BTreeMap::new(), order }));
+        }
+        let prober = Prober::new()?;
+        let ready: BTreeMap<String, watch::Sender<bool>> = configs.keys().map(|name| (name.clone(), watch::Sender::new(false))).collect();
+        let mut entries = BTreeMap::new();
+        for (name, config) in configs {
+            upstreams.declare_managed(&config.upstream);
+            let need = |other: &String| Some((other.clone(), ready.get(other)?.subscribe()));
+            let sidecar = Arc::new(Sidecar {
+                needs: config.depends_on.iter().filter_map(need).collect(),
+                is_ready: ready.get(&name).cloned().unwrap_or_default(),
+                records: (0..config.instances).map(|_| Record::default()).collect(),
+                name: name.clone(),
+                config,
+                upstreams: Arc::clone(&upstreams),
+                observer: Arc::clone(&observer),
+                reaper: reaper.clone(),
+                prober: prober.clone(),
+                journal: Arc::new(Journal::default()),
+                history: Mutex::default(),
+            });
+            let (tasks, stop) = (TaskTracker::new(), stop.child_token());
+            let begin = |number| {
+                let (sender, receiver) = mpsc::channel(MAX_ORDERS);
+                tasks.spawn(Instance::new(Arc::clone(&sidecar), number, receiver, stop.clone()).run());
+                sender
+            };
+            let orders = (0..sidecar.config.instances).map(begin).collect();
+            tasks.close();
+            entries.insert(name, Entry { sidecar, orders, changing: tokio::sync::Mutex::default(), stop, tasks });
+        }
+        Ok(Arc::new(Self { entries, order }))
     }
 
     /// Ends every sidecar, those that others depend on last, and waits until nothing of them runs.
-    pub async fn shutdown(&self) {}
+    pub async fn shutdown(&self) {
+        for name in self.order.iter().rev() {
+            let Some(entry) = self.entries.get(name) else { continue };
+            // Nothing depends on these two in turn: those of no common need could end together, but an end takes milliseconds.
+            entry.stop.cancel();
+            entry.tasks.wait().await;
+        }
+    }
+
+    fn entry(&self, name: &str) -> Result<&Entry, Failure> {
+        self.entries.get(name).ok_or_else(|| {
+            let name: String = name.chars().take(128).collect();
+            Failure::new(FailureKind::NotFound, "sidecar.unknown", format!("there is no sidecar `{name}`"))
+        })
+    }
 
     /// How every sidecar is, by name.
     #[must_use]
     pub fn list(&self) -> Vec<SidecarStatus> {
-        Vec::new()
+        self.entries.values().map(|entry| entry.sidecar.status()).collect()
     }
 
     /// How one is.
@@ -58,7 +135,7 @@ impl Sidecars {
     /// # Errors
     /// `sidecar.unknown` (not found).
     pub fn status(&self, name: &str) -> Result<SidecarStatus, Failure> {
-        Err(unknown(name))
+        Ok(self.entry(name)?.sidecar.status())
     }
 
     /// The last lines that it wrote, and those to come.
@@ -66,7 +143,7 @@ impl Sidecars {
     /// # Errors
     /// `sidecar.unknown` (not found).
     pub fn logs(&self, name: &str) -> Result<Logs, Failure> {
-        Err(unknown(name))
+        Ok(self.entry(name)?.sidecar.journal.read())
     }
 
     /// Starts every instance that does not run, and waits until each is ready or has failed. One that gave up begins anew.
@@ -75,7 +152,7 @@ impl Sidecars {
     /// `sidecar.unknown` (not found); `sidecar.external` (invalid request): somebody else runs it; `sidecar.start-failed` (unavailable): an
     /// instance did not become ready; the detail holds its `error` and the `status`.
     pub async fn start_sidecar(&self, name: &str) -> Result<SidecarStatus, Failure> {
-        self.status(name)
+        self.all(name, Wish::Start).await
     }
 
     /// Ends every instance, after the calls that run, and waits for it.
@@ -83,7 +160,7 @@ impl Sidecars {
     /// # Errors
     /// `sidecar.unknown` (not found), `sidecar.external` (invalid request).
     pub async fn stop_sidecar(&self, name: &str) -> Result<SidecarStatus, Failure> {
-        self.status(name)
+        self.all(name, Wish::Stop).await
     }
 
     /// Ends and starts every instance at once.
@@ -91,7 +168,7 @@ impl Sidecars {
     /// # Errors
     /// As [`Self::start_sidecar`].
     pub async fn restart(&self, name: &str) -> Result<SidecarStatus, Failure> {
-        self.status(name)
+        self.all(name, Wish::Restart).await
     }
 
     /// Ends and starts one instance after the other, each after the calls that run at it; the next only when the one before is ready again.
@@ -99,18 +176,66 @@ impl Sidecars {
     /// # Errors
     /// As [`Self::start_sidecar`]; then the instances that were not reached go on as they were.
     pub async fn rolling_restart(&self, name: &str) -> Result<SidecarStatus, Failure> {
-        self.status(name)
+        let entry = self.changeable(name)?;
+        let _changing = entry.changing.lock().await;
+        for orders in &entry.orders {
+            if let Some(error) = wish(orders, Wish::Restart).await {
+                return Err(start_failed(entry, &error));
+            }
+        }
+        Ok(entry.sidecar.status())
+    }
+
+    fn changeable(&self, name: &str) -> Result<&Entry, Failure> {
+        let entry = self.entry(name)?;
+        if entry.sidecar.is_external() {
+            let message = format!("`{name}` is run by somebody else, at its external_url: it is started and stopped there");
+            return Err(Failure::invalid("sidecar.external", message));
+        }
+        Ok(entry)
+    }
+
+    async fn all(&self, name: &str, what: Wish) -> Result<SidecarStatus, Failure> {
+        let entry = self.changeable(name)?;
+        let _changing = entry.changing.lock().await;
+        let errors = join_all(entry.orders.iter().map(|orders| wish(orders, what))).await;
+        match errors.into_iter().flatten().next() {
+            Some(error) => Err(start_failed(entry, &error)),
+            None => Ok(entry.sidecar.status()),
+        }
     }
 
     /// The sidecar whose prefix a request's path begins with; the longest prefix wins.
     #[must_use]
     pub fn route(&self, path_and_query: &str) -> Option<Route> {
-        let _ = path_and_query;
-        None
+        let path = path_and_query.split('?').next().unwrap_or(path_and_query);
+        let fits = |prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let routed = self.entries.values().filter_map(|entry| Some((entry, entry.sidecar.config.route_prefix.as_deref()?)));
+        let (entry, prefix) = routed.filter(|(_, prefix)| fits(prefix)).max_by_key(|(_, prefix)| prefix.len())?;
+        let config = &entry.sidecar.config;
+        let asked = if config.strip_prefix { path_and_query.strip_prefix(prefix).unwrap_or(path_and_query) } else { path_and_query };
+        let path = if asked.starts_with('/') { asked.to_owned() } else { format!("/{asked}") };
+        Some(Route { sidecar: entry.sidecar.name.clone(), upstream: config.upstream.clone(), path })
     }
 }
 
-fn unknown(name: &str) -> Failure {
-    let name: String = name.chars().take(128).collect();
-    Failure::new(FailureKind::NotFound, "sidecar.unknown", format!("there is no sidecar `{name}`"))
+/// Wants something of an instance and waits for it. The error of a start that failed.
+async fn wish(orders: &mpsc::Sender<Order>, wish: Wish) -> Option<SidecarError> {
+    let (done, answer) = oneshot::channel();
+    // An instance that has ended, with the host, does nothing any more.
+    orders.send(Order { wish, done }).await.ok()?;
+    answer.await.ok()?.err().map(|error| *error)
 }
+
+fn start_failed(entry: &Entry, error: &SidecarError) -> Failure {
+    let name = &entry.sidecar.name;
+    Failure::new(
+        FailureKind::Unavailable,
+        "sidecar.start-failed",
+        format!("`{name}` did not become ready: {}: {}", error.kind, error.message),
+    )
+    .with_detail(json!({ "error": error, "status": entry.sidecar.status() }))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,159 @@
+//! The environment of a sidecar.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+use crate::config::SidecarConfig;
+
+/// Variables of the host that are not for others: they may hold its secrets.
+const OWN: &str = "BREAKWATER__";
+
+/// Why an environment cannot be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum EnvironmentError {
+    #[error("the file of variables {file} cannot be read: {reason}")]
+    Unreadable { file: String, reason: String },
+    #[error("the file of variables {file} has a mistake: {reason}")]
+    Invalid { file: String, reason: String },
+}
+
+/// Where relative paths begin.
+fn below(folder: Option<&Path>, path: &Path) -> PathBuf {
+    folder.map_or_else(|| path.to_path_buf(), |folder| folder.join(path))
+}
+
+/// All variables of an instance that listens on `port`, the strongest first: those of the configuration; where it listens; the file of
+/// variables; the host's own, but for its settings.
+pub(crate) fn of(
+    config: &SidecarConfig,
+    instance: u32,
+    port: u16,
+    host: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<BTreeMap<OsString, OsString>, EnvironmentError> {
+    let mut variables: BTreeMap<OsString, OsString> =
+        host.into_iter().filter(|(name, _)| !name.to_string_lossy().starts_with(OWN)).collect();
+    for (name, value) in from_file(config)? {
+        variables.insert(name.into(), value.into());
+    }
+    let folder = config.folder();
+    if let Some(virtualenv) = &config.virtualenv {
+        let virtualenv = absolute(&below(None, virtualenv));
+        let path = variables.get(OsStr::new("PATH")).cloned().unwrap_or_default();
+        let path = std::env::join_paths(std::iter::once(virtualenv.join("bin")).chain(std::env::split_paths(&path)));
+        variables.extend(path.ok().map(|path| ("PATH".into(), path)));
+        variables.insert("VIRTUAL_ENV".into(), virtualenv.into());
+        variables.remove(OsStr::new("PYTHONHOME"));
+    }
+    // Else what a Python program prints would come when its buffer is full.
+    variables.entry("PYTHONUNBUFFERED".into()).or_insert_with(|| "1".into());
+    if let Some(folder) = &folder {
+        variables.insert("PWD".into(), absolute(folder).into());
+    }
+    for (name, value) in [("HOST", config.host.to_string()), ("FLASK_RUN_HOST", config.host.to_string())] {
+        variables.insert(name.into(), value.into());
+    }
+    if port != 0 {
+        for name in ["PORT", "FLASK_PORT", "FLASK_RUN_PORT"] {
+            variables.insert(name.into(), port.to_string().into());
+        }
+    }
+    variables.insert("SIDECAR_INSTANCE".into(), instance.to_string().into());
+    for (name, value) in &config.environment {
+        // Where it listens is decided for each instance; a variable for the first would be wrong for the others.
+        if !matches!(name.as_str(), "PORT" | "FLASK_PORT" | "FLASK_RUN_PORT") {
+            variables.insert(name.into(), value.into());
+        }
+    }
+    Ok(variables)
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
+}
+
+fn from_file(config: &SidecarConfig) -> Result<Vec<(String, String)>, EnvironmentError> {
+    let file = match &config.env_file {
+        Some(file) => file.clone(),
+        None => {
+            let file = below(config.folder().as_deref(), Path::new(".env"));
+            if !file.is_file() {
+                return Ok(Vec::new());
+            }
+            file
+        }
+    };
+    let shown = file.display().to_string();
+    let lines =
+        dotenvy::from_path_iter(&file).map_err(|error| EnvironmentError::Unreadable { file: shown.clone(), reason: error.to_string() })?;
+    lines.map(|line| line.map_err(|error| EnvironmentError::Invalid { file: shown.clone(), reason: error.to_string() })).collect()
+}
+
+/// The program of this name: a path, below the folder, or one in the `PATH` of these variables.
+pub(crate) fn find_program(name: &str, variables: &BTreeMap<OsString, OsString>, folder: Option<&Path>) -> Option<PathBuf> {
+    if name.contains('/') {
+        let path = below(folder, Path::new(name));
+        return is_executable(&path).then(|| absolute(&path));
+    }
+    let path = variables.get(OsStr::new("PATH"))?;
+    std::env::split_paths(path).map(|place| place.join(name)).find(|candidate| is_executable(candidate))
+}
+
+fn is_executable(path: &Path) -> bool {
+    path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Launch;
+
+    fn script(folder: &Path) -> SidecarConfig {
+        let launch = Launch::Script { path: folder.join("api.py"), interpreter: None, arguments: Vec::new() };
+        SidecarConfig::new("flask", launch)
+    }
+
+    fn host() -> Vec<(OsString, OsString)> {
+        [("PATH", "/bin"), ("SHELL", "/bin/sh"), ("BREAKWATER__CACHE__REDIS_URL", "redis://secret"), ("A", "host")]
+            .map(|(name, value)| (name.into(), value.into()))
+            .into()
+    }
+
+    #[test]
+    fn the_strongest_variable_wins_and_the_hosts_settings_stay_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(".env"), "A=file\nB='from file'\nPORT=9\n").unwrap();
+        let mut config = script(folder.path());
+        config.environment = [("B".to_owned(), "table".to_owned()), ("FLASK_PORT".to_owned(), "1".to_owned())].into();
+        let variables = of(&config, 2, 5003, host()).unwrap();
+        let get = |name: &str| variables.get(OsStr::new(name)).map(|value| value.to_str().unwrap());
+        assert_eq!((get("A"), get("B"), get("SHELL")), (Some("file"), Some("table"), Some("/bin/sh")));
+        assert_eq!((get("PORT"), get("FLASK_PORT"), get("HOST")), (Some("5003"), Some("5003"), Some("127.0.0.1")));
+        assert_eq!((get("SIDECAR_INSTANCE"), get("PYTHONUNBUFFERED")), (Some("2"), Some("1")));
+        assert_eq!(get("BREAKWATER__CACHE__REDIS_URL"), None);
+    }
+
+    #[test]
+    fn a_virtual_environment_comes_first_in_the_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let bin = folder.path().join("venv/bin");
+        std::fs::create_dir_all(&bin).unwrap();
+        std::fs::copy("/bin/true", bin.join("python3")).unwrap();
+        let config = SidecarConfig { virtualenv: Some(folder.path().join("venv")), ..script(folder.path()) };
+        let variables = of(&config, 0, 5001, host()).unwrap();
+        assert_eq!(find_program("python3", &variables, None), Some(bin.join("python3")));
+        assert_eq!(find_program("no-such-program", &variables, None), None);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = script(folder.path());
+        config.env_file = Some(folder.path().join("absent.env"));
+        assert!(matches!(of(&config, 0, 1, host()), Err(EnvironmentError::Unreadable { .. })));
+        std::fs::write(folder.path().join("bad.env"), "A='no end\n").unwrap();
+        config.env_file = Some(folder.path().join("bad.env"));
+        let error = of(&config, 0, 1, host()).unwrap_err().to_string();
+        assert!(error.contains("bad.env"), "{error}");
+    }
+}

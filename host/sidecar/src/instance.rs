@@ -1,0 +1,353 @@
+//! One instance: started, watched, started again, stopped. Each is a task of its own, `sidecar-instance`, which ends when it is told to; a
+//! failure of the sidecar is a state, never the end of the task.
+
+mod external;
+mod record;
+mod start;
+mod watch;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use breakwater_upstream::ManagedEndpoint;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::diagnosis;
+use crate::error::SidecarError;
+use crate::exit::Exit;
+use crate::health::Target;
+use crate::observer::Change;
+use crate::output::Writer;
+use crate::process::Process;
+use crate::restart::{Restarts, Signature, Verdict};
+use crate::status::State;
+
+pub(crate) use record::{Record, Sidecar};
+
+/// How often it is looked whether calls still run at an instance that gets no more.
+const DRAIN_LOOK: Duration = Duration::from_millis(5);
+
+/// What a person wants of an instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wish {
+    /// It should run; one that does is left alone.
+    Start,
+    /// It should not.
+    Stop,
+    /// It should end, if it runs, and start.
+    Restart,
+}
+
+/// A wish, and who waits for it. The answer is the error of a start that failed.
+pub(crate) struct Order {
+    pub(crate) wish: Wish,
+    pub(crate) done: oneshot::Sender<Result<(), Box<SidecarError>>>,
+}
+
+/// What the instance does next.
+enum Next {
+    /// Nothing, until somebody wants something.
+    Rest,
+    /// Start.
+    Start,
+    /// Start after a wait.
+    StartAfter(Duration),
+}
+
+/// What came first.
+enum Met<T> {
+    Done(T),
+    Order(Order),
+    End,
+}
+
+/// A process that is ready.
+pub(crate) struct Running {
+    process: Process,
+    target: Target,
+    writer: Writer,
+}
+
+/// The task of one instance.
+pub(crate) struct Instance {
+    sidecar: Arc<Sidecar>,
+    number: u32,
+    restarts: Restarts,
+    orders: mpsc::Receiver<Order>,
+    stop: CancellationToken,
+    /// Those who wait for it to become ready.
+    waiting: Vec<oneshot::Sender<Result<(), Box<SidecarError>>>>,
+}
+
+/// Waits for something, unless somebody wants something else or all ends.
+async fn unless_told<T>(orders: &mut mpsc::Receiver<Order>, stop: &CancellationToken, work: impl Future<Output = T>) -> Met<T> {
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => Met::End,
+        order = orders.recv() => order.map_or(Met::End, Met::Order),
+        done = work => Met::Done(done),
+    }
+}
+
+impl Instance {
+    pub(crate) fn new(sidecar: Arc<Sidecar>, number: u32, orders: mpsc::Receiver<Order>, stop: CancellationToken) -> Self {
+        let restarts = Restarts::new(sidecar.config.restart.clone());
+        Self { sidecar, number, restarts, orders, stop, waiting: Vec::new() }
+    }
+
+    fn record(&self) -> &Record {
+        self.sidecar.record(self.number)
+    }
+
+    /// Lives until it is told to end.
+    pub(crate) async fn run(mut self) {
+        if self.sidecar.is_external() {
+            return external::run(&self.sidecar, self.number, &self.stop).await;
+        }
+        let mut next = if self.sidecar.config.autostart { Next::Start } else { Next::Rest };
+        loop {
+            let wait = async {
+                match next {
+                    Next::Rest => std::future::pending().await,
+                    Next::Start => {}
+                    Next::StartAfter(wait) => tokio::time::sleep(wait).await,
+                }
+            };
+            next = match unless_told(&mut self.orders, &self.stop, wait).await {
+                Met::End => return self.sidecar.change(self.number, State::Stopped, None, "the host ends", None),
+                Met::Order(order) => self.obey_at_rest(order),
+                Met::Done(()) => match self.start_and_watch().await {
+                    Some(next) => next,
+                    None => return,
+                },
+            };
+        }
+    }
+
+    /// While nothing runs.
+    fn obey_at_rest(&mut self, order: Order) -> Next {
+        match order.wish {
+            Wish::Start | Wish::Restart => {
+                self.restarts.forget();
+                self.waiting.push(order.done);
+                Next::Start
+            }
+            Wish::Stop => {
+                self.answer(Ok(()));
+                self.sidecar.change(self.number, State::Stopped, Some(Change::Stopped), "as it was told to", None);
+                let _ = order.done.send(Ok(()));
+                Next::Rest
+            }
+        }
+    }
+
+    /// Answers those who wait for it to become ready. One who has gone does not mind.
+    fn answer(&mut self, result: Result<(), &SidecarError>) {
+        for done in self.waiting.drain(..) {
+            let _ = done.send(result.map_err(|error| Box::new(error.clone())));
+        }
+    }
+
+    /// One life. Nothing when all ends.
+    async fn start_and_watch(&mut self) -> Option<Next> {
+        if let Err(wait) = self.restarts.start(Instant::now()) {
+            let limit = &self.sidecar.config.restart;
+            let message = format!(
+                "it was started {} times within {:?}, which is the limit (start_limit); the next start is possible in {:.0} s",
+                limit.start_limit,
+                limit.start_window,
+                wait.as_secs_f64().ceil()
+            );
+            let error = diagnosis::explain(
+                &self.sidecar.config,
+                &self.sidecar.name,
+                crate::error::ErrorKind::UnknownError,
+                message,
+                Vec::new(),
+                Vec::new(),
+            );
+            return Some(self.give_up(error));
+        }
+        let sidecar = Arc::clone(&self.sidecar);
+        let mut half = None;
+        let started = {
+            let mut starting = std::pin::pin!(start::start(&sidecar, self.number, &mut half));
+            loop {
+                match unless_told(&mut self.orders, &self.stop, starting.as_mut()).await {
+                    // That is what is being done.
+                    Met::Order(Order { wish: Wish::Start, done }) => self.waiting.push(done),
+                    met => break met,
+                }
+            }
+        };
+        match started {
+            Met::Done(Ok(running)) => self.watch(running).await,
+            Met::Done(Err(error)) => Some(self.failed(error, None)),
+            Met::Order(order) => {
+                self.end_half(half).await;
+                // Whoever waited for a start sees that somebody else decided otherwise.
+                self.answer(Ok(()));
+                Some(self.obey_at_rest(order))
+            }
+            Met::End => {
+                self.end_half(half).await;
+                None
+            }
+        }
+    }
+
+    /// Ends a process that was about to become ready.
+    async fn end_half(&self, process: Option<Process>) {
+        if let Some(process) = process {
+            self.sidecar.change(self.number, State::Stopping, None, "before it was ready", Some(process.pid));
+            process.stop(self.sidecar.config.shutdown_timeout).await;
+        }
+    }
+
+    /// It is ready: makes it an endpoint and looks after it until it ends. Nothing when all ends.
+    async fn watch(&mut self, running: Running) -> Option<Next> {
+        let Running { mut process, target, writer } = running;
+        let sidecar = Arc::clone(&self.sidecar);
+        let (config, pid) = (&sidecar.config, process.pid);
+        self.publish(&target, true);
+        self.record().ready(pid, &target.url, self.restarts.attempts());
+        self.sidecar.change(self.number, State::Ready, Some(Change::Ready), &format!("answers at {}", target.url), Some(pid));
+        self.answer(Ok(()));
+        let ended = {
+            let mut live = std::pin::pin!(watch::until_unwell(&sidecar, self.number, &target));
+            let mut memory = std::pin::pin!(watch::until_too_large(&sidecar, self.number, process.reaper_pid()));
+            let mut stable = std::pin::pin!(tokio::time::sleep(config.restart.stable_after));
+            let mut is_stable = false;
+            loop {
+                tokio::select! {
+                    exit = process.ended() => break Ended::Itself(exit),
+                    why = &mut live => break Ended::Must(watch::hanging(&why)),
+                    used = &mut memory => break Ended::Must(watch::too_large(used, config.memory_limit)),
+                    () = &mut stable, if !is_stable => {
+                        is_stable = true;
+                        self.restarts.forget();
+                        self.record().stable();
+                    }
+                    () = self.stop.cancelled() => break Ended::Told(None),
+                    order = self.orders.recv() => match order {
+                        Some(Order { wish: Wish::Start, done }) => drop(done.send(Ok(()))),
+                        order => break Ended::Told(order),
+                    },
+                }
+            }
+        };
+        match ended {
+            Ended::Itself(exit) => {
+                self.unpublish();
+                process.finish().await;
+                let error = start::crashed(&sidecar, exit, writer.stderr_lines());
+                Some(self.failed(error, Some(exit)))
+            }
+            Ended::Must((kind, message)) => {
+                self.unpublish();
+                self.sidecar.change(self.number, State::Stopping, None, &message, Some(pid));
+                process.stop(config.shutdown_timeout).await;
+                let stderr = writer.stderr_lines();
+                Some(self.failed(diagnosis::explain(config, &sidecar.name, kind, message, Vec::new(), stderr), None))
+            }
+            Ended::Told(order) => {
+                self.drain(&target, pid).await;
+                self.sidecar.change(self.number, State::Stopping, None, "as it was told to", Some(pid));
+                let exit = process.stop(config.shutdown_timeout).await;
+                self.sidecar.change(self.number, State::Stopped, Some(Change::Stopped), &format!("it ended {exit}"), Some(pid));
+                order.map(|order| self.obey_at_rest(order))
+            }
+        }
+    }
+
+    fn publish(&self, target: &Target, accepting: bool) {
+        let endpoint = ManagedEndpoint { id: self.sidecar.endpoint(self.number), url: target.url.clone(), weight: 1, accepting };
+        // The upstream was declared before the first instance began.
+        if let Err(failure) = self.sidecar.upstreams.put_managed(&self.sidecar.config.upstream, endpoint) {
+            tracing::error!(target: "sidecar", sidecar = self.sidecar.name, failure = failure.chain(), "it cannot become an endpoint");
+        }
+    }
+
+    fn unpublish(&self) {
+        self.sidecar.upstreams.remove_managed(&self.sidecar.config.upstream, &self.sidecar.endpoint(self.number));
+    }
+
+    /// Lets the calls end that run, while it gets no new ones.
+    async fn drain(&self, target: &Target, pid: u32) {
+        self.sidecar.change(self.number, State::Draining, None, "it gets no new calls", Some(pid));
+        self.publish(target, false);
+        let (upstream, endpoint) = (&self.sidecar.config.upstream, self.sidecar.endpoint(self.number));
+        let until = Instant::now() + self.sidecar.config.drain_timeout;
+        loop {
+            let running = self.sidecar.upstreams.pending(upstream, &endpoint);
+            if running == 0 {
+                break;
+            }
+            if Instant::now() >= until {
+                tracing::warn!(target: "sidecar", sidecar = self.sidecar.name, instance = self.number, running, "calls are cut off: drain_timeout is over");
+                break;
+            }
+            tokio::time::sleep(DRAIN_LOOK).await;
+        }
+        self.unpublish();
+    }
+
+    /// It failed. Says so, and decides whether it is started again.
+    fn failed(&mut self, error: SidecarError, exit: Option<Exit>) -> Next {
+        self.record().failed(&error);
+        self.sidecar.tell_failure(self.number, &error);
+        if error.kind.needs_a_hand() {
+            self.answer(Err(&error));
+            let message = format!("{}: it is not tried again before somebody has mended that", error.kind);
+            self.sidecar.change(self.number, State::Failed, Some(Change::GaveUp), &message, None);
+            return Next::Rest;
+        }
+        let signature = if exit.is_some_and(Exit::is_from_outside) {
+            None
+        } else {
+            Some(Signature::new(error.kind.name(), &error.message, diagnosis::last_line(&error.stderr)))
+        };
+        match self.restarts.failed(signature) {
+            Verdict::Restart { after, attempt } => {
+                self.answer(Err(&error));
+                self.record().restarting(attempt);
+                let most = self.sidecar.config.restart.max_attempts;
+                let message = format!("Attempting automatic restart ({attempt}/{most}) in {} ms", after.as_millis());
+                self.sidecar.change(self.number, State::Restarting, Some(Change::Restarting), &message, None);
+                Next::StartAfter(after)
+            }
+            Verdict::NotWanted => self.give_up(also(error, "it is not started again by itself (auto_restart is off)".to_owned())),
+            Verdict::TooOften { attempts } => {
+                self.give_up(also(error, format!("it was started again {attempts} times in vain (max_restart_attempts)")))
+            }
+            Verdict::Loop { failures } => {
+                let message = format!("it failed {failures} times in a row in the same way and is not tried again (crash_loop_limit)");
+                self.give_up(also(error, message))
+            }
+        }
+    }
+
+    fn give_up(&mut self, error: SidecarError) -> Next {
+        self.answer(Err(&error));
+        self.record().failed(&error);
+        self.sidecar.change(self.number, State::Failed, Some(Change::GaveUp), &format!("{}: {}", error.kind, error.message), None);
+        Next::Rest
+    }
+}
+
+/// The same error, with what that led to.
+fn also(error: SidecarError, consequence: String) -> SidecarError {
+    SidecarError { message: format!("{}; {consequence}", error.message), ..error }
+}
+
+/// Why a running sidecar does not run any more.
+enum Ended {
+    /// By itself.
+    Itself(Exit),
+    /// It has to be ended.
+    Must((crate::error::ErrorKind, String)),
+    /// Somebody wants something, or all ends.
+    Told(Option<Order>),
+}

@@ -1,0 +1,51 @@
+//! In which order sidecars start.
+
+use std::collections::BTreeMap;
+
+use breakwater_core::Failure;
+
+use crate::config::SidecarConfig;
+
+/// Every name behind those it depends on; among equals, by name.
+///
+/// # Errors
+/// `sidecar.config` (invalid request) when they depend on each other in a circle.
+pub(super) fn by_need(configs: &BTreeMap<String, SidecarConfig>) -> Result<Vec<String>, Failure> {
+    let mut order: Vec<String> = Vec::new();
+    while order.len() < configs.len() {
+        let may = |(name, config): &(&String, &SidecarConfig)| {
+            !order.contains(name) && config.depends_on.iter().all(|need| order.contains(need) || !configs.contains_key(need))
+        };
+        let next: Vec<_> = configs.iter().filter(may).map(|(name, _)| name.clone()).collect();
+        if next.is_empty() {
+            let open: Vec<_> = configs.keys().filter(|name| !order.contains(name)).map(|name| format!("`{name}`")).collect();
+            let message = format!("the sidecars {} depend on each other in a circle", open.join(", "));
+            return Err(Failure::invalid("sidecar.config", message));
+        }
+        order.extend(next);
+    }
+    Ok(order)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Launch;
+
+    fn configs(needs: &[(&str, &[&str])]) -> BTreeMap<String, SidecarConfig> {
+        let config = |needs: &[&str]| SidecarConfig {
+            depends_on: needs.iter().map(|need| (*need).to_owned()).collect(),
+            ..SidecarConfig::new("x", Launch::Command(vec!["x".to_owned()]))
+        };
+        needs.iter().map(|(name, needs)| ((*name).to_owned(), config(needs))).collect()
+    }
+
+    #[test]
+    fn what_is_needed_comes_first() {
+        let order = by_need(&configs(&[("a", &["c"]), ("b", &[]), ("c", &["b"]), ("d", &["a", "b"])])).unwrap();
+        assert_eq!(order, ["b", "c", "a", "d"]);
+        let failure = by_need(&configs(&[("a", &["b"]), ("b", &["a"]), ("c", &[])])).unwrap_err();
+        assert_eq!(failure.code, "sidecar.config");
+        assert!(failure.message.contains("`a`, `b`") && !failure.message.contains("`c`"), "{}", failure.message);
+    }
+}

@@ -1,0 +1,9 @@
+//! Sidecars as they are: real processes under a real reaper. The servers are shell and Python of the standard library; what real frameworks
+//! do is for the end-to-end tests.
+
+#[path = "supervision/life.rs"]
+mod life;
+#[path = "supervision/rough.rs"]
+mod rough;
+#[path = "supervision/support.rs"]
+mod support;
