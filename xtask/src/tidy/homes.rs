@@ -62,6 +62,7 @@ const HOMES: &[Home] = &[
         folders: &["host/upstream", "host/breakwater", "tests"],
         why: "outbound calls need pools, retries and breakers, which `upstream` has; the command line is a client like any other",
     },
+    Home { crates: &["procfs-core"], folders: &["host/sidecar"], why: "what the kernel says of processes is read where they are watched" },
     Home { crates: &["redis"], folders: &["host/cache"], why: "tiers stay behind the cache" },
     Home {
         crates: &["opentelemetry", "opentelemetry_sdk", "opentelemetry-otlp", "opentelemetry-http"],
