@@ -1,6 +1,7 @@
 //! What can be typed.
 
 mod search;
+mod sidecar;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use breakwater_operations::Format;
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use search::{IndexArguments, ModelsArguments, ModelsCommand, SearchArguments};
+pub(crate) use sidecar::SidecarCommand;
 
 /// Finds faces, people and objects in photographs and cuts them where sandboxed plugins say.
 #[derive(Debug, Parser)]
@@ -39,7 +41,7 @@ pub(crate) enum Command {
     Models(ModelsCommand),
     /// Call an operation of a running service
     Call(CallArguments),
-    /// Show how a running service is: upstreams, breakers, plugins, cache
+    /// Show how a running service is: upstreams, breakers, plugins, sidecars, cache
     Status {
         #[command(flatten)]
         server: ServerAddress,
@@ -47,6 +49,9 @@ pub(crate) enum Command {
     /// Look at plugins, and change those of a running service
     #[command(subcommand)]
     Plugin(PluginCommand),
+    /// Look at local processes that a running service looks after, and start and stop them
+    #[command(subcommand)]
+    Sidecar(SidecarCommand),
     /// Print the OpenAPI document of the service
     Openapi,
     /// Compile a component; what the service runs in a process of its own

@@ -9,8 +9,10 @@ pub(crate) mod index;
 pub(crate) mod models;
 pub(crate) mod openapi;
 pub(crate) mod plugin;
+pub(crate) mod reaper;
 pub(crate) mod search;
 pub(crate) mod serve;
+pub(crate) mod sidecar;
 pub(crate) mod status;
 
 mod found;

@@ -11,6 +11,7 @@ mod output;
 mod places;
 mod plugin_folder;
 mod server_client;
+mod times;
 
 use std::process::ExitCode;
 
@@ -19,6 +20,9 @@ use clap::Parser as _;
 use cli::{Cli, Command};
 
 fn main() -> ExitCode {
+    if let Some(ended) = command::reaper::run_if_asked() {
+        return ended;
+    }
     // TLS needs one provider of cryptography per process, chosen before the first client is made. Only we choose, so it cannot fail.
     let _chosen = rustls::crypto::ring::default_provider().install_default();
     let result = match Cli::parse().command {
@@ -32,6 +36,7 @@ fn main() -> ExitCode {
         Command::Call(arguments) => command::call::run(arguments),
         Command::Status { server } => command::status::run(server),
         Command::Plugin(command) => command::plugin::run(command),
+        Command::Sidecar(command) => command::sidecar::run(command),
         Command::Openapi => command::openapi::run(),
         Command::CompileComponent { input, output } => command::compile_component::run(&input, &output),
     };

@@ -1,6 +1,8 @@
 //! Talks to a running service.
 
-use std::fmt::Write as _;
+mod refusal;
+mod sidecars;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,20 +11,13 @@ use breakwater_plugins::PluginPackage;
 use reqwest::header::ACCEPT;
 use reqwest::multipart::{Form, Part};
 use reqwest::{Client, RequestBuilder, Url};
-use serde::Deserialize;
 use serde_json::{Value, json};
+
+pub(crate) use refusal::Refusal;
+pub(crate) use sidecars::Order;
 
 /// Compiling and probing a plugin takes seconds; an answer that takes longer than this will not come.
 const TIMEOUT: Duration = Duration::from_secs(300);
-
-/// What is wrong, as the service says it (RFC 9457).
-#[derive(Debug, Deserialize)]
-struct Problem {
-    code: Option<String>,
-    detail: Option<String>,
-    title: Option<String>,
-    correlation_id: Option<String>,
-}
 
 /// A running service.
 pub(crate) struct Server {
@@ -91,7 +86,7 @@ impl Server {
     /// A product, if there is one of this id.
     pub(crate) async fn product(&self, id: &str) -> Result<Option<Value>> {
         let response = self.client.get(self.url(&["v1", "products", id])?).send().await;
-        let response = response.with_context(|| format!("the service at {} cannot be reached", self.base))?;
+        let response = response.with_context(|| self.unreachable())?;
         if response.status() == reqwest::StatusCode::NOT_FOUND {
             return Ok(None);
         }
@@ -129,8 +124,12 @@ impl Server {
         }
     }
 
+    fn unreachable(&self) -> String {
+        format!("the service at {} cannot be reached", self.base)
+    }
+
     async fn answer(&self, request: RequestBuilder) -> Result<Value> {
-        let response = request.send().await.with_context(|| format!("the service at {} cannot be reached", self.base))?;
+        let response = request.send().await.with_context(|| self.unreachable())?;
         self.read(response).await
     }
 
@@ -144,17 +143,7 @@ impl Server {
                 serde_json::from_slice(&body).context("the answer is not JSON; is this a Breakwater service?")
             };
         }
-        let Ok(problem) = serde_json::from_slice::<Problem>(&body) else {
-            bail!("the service answered {status}");
-        };
-        let mut text = problem.detail.or(problem.title).unwrap_or_else(|| status.to_string());
-        if let Some(code) = problem.code {
-            write!(text, " ({code})")?;
-        }
-        if let Some(id) = problem.correlation_id {
-            write!(text, " [correlation id {id}]")?;
-        }
-        bail!("{text}")
+        Err(Refusal::of(status, &body).into())
     }
 }
 

@@ -10,6 +10,7 @@ use crate::cli::ServerAddress;
 use crate::fields::{list, number, text};
 use crate::output;
 use crate::server_client::Server;
+use crate::times::duration;
 
 pub(crate) fn run(server: ServerAddress) -> Result<ExitCode> {
     let status = block_on(async { Server::at(&server.server)?.status().await })?;
@@ -34,6 +35,8 @@ fn table(status: &Value) -> String {
         String::new(),
     ];
     lines.extend(upstreams(status));
+    lines.push(String::new());
+    lines.extend(sidecars(status));
     lines.push(String::new());
     lines.extend(plugins(status));
     lines.push(String::new());
@@ -62,6 +65,31 @@ fn upstreams(status: &Value) -> Vec<String> {
         "upstream", "state", "breaker", "healthy", "running", "queued", "failures", "p90 ms", "last error"
     );
     titled(head, list(status, "upstreams").map(row).collect(), "no upstreams")
+}
+
+fn sidecars(status: &Value) -> Vec<String> {
+    let is = |sidecar: &Value, field: &str| sidecar.get(field).and_then(Value::as_bool) == Some(true);
+    let row = |sidecar: &Value| {
+        let state = match (is(sidecar, "ready"), is(sidecar, "restarting")) {
+            (true, _) => "ready",
+            (false, true) => "restarting",
+            (false, false) => "not ready",
+        };
+        let up = sidecar.get("uptime_ms").and_then(Value::as_u64).map_or_else(|| "-".to_owned(), |up| duration(up / 1000));
+        format!(
+            "{:<20} {:<9} {:<11} {:>7} {:>9} {:>14}  {}",
+            text(sidecar, "name"),
+            text(sidecar, "runtime"),
+            state,
+            format!("{}/{}", number(sidecar, "ready_instances"), number(sidecar, "instances")),
+            number(sidecar, "restarts"),
+            up,
+            text(sidecar, "last_error"),
+        )
+    };
+    let head =
+        format!("{:<20} {:<9} {:<11} {:>7} {:>9} {:>14}  {}", "sidecar", "runtime", "state", "ready", "restarts", "up", "last error");
+    titled(head, list(status, "sidecars").map(row).collect(), "no sidecars")
 }
 
 fn plugins(status: &Value) -> Vec<String> {
@@ -103,17 +131,6 @@ fn cache(cache: &Value) -> Vec<String> {
     lines
 }
 
-/// Seconds as people say them.
-fn duration(seconds: u64) -> String {
-    let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{seconds} s"),
-        (0, 0, minutes) => format!("{minutes} min {} s", seconds % 60),
-        (0, hours, minutes) => format!("{hours} h {minutes} min"),
-        (days, hours, _) => format!("{days} d {hours} h"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -134,6 +151,12 @@ mod tests {
                 "name": "image-service", "state": "degraded", "breaker": "half-open", "endpoints": 3, "healthy_endpoints": 2,
                 "in_flight": 4, "queued": 5, "consecutive_failures": 6, "p90_ms": 12.34, "last_error": "upstream.timeout",
             }],
+            "sidecars": [
+                { "name": "flask", "runtime": "python", "ready": true, "restarting": true, "instances": 2, "ready_instances": 1,
+                  "restarts": 4, "uptime_ms": 62_000, "last_error": "PROCESS_CRASH" },
+                { "name": "node", "runtime": "node", "ready": false, "restarting": true, "instances": 1, "ready_instances": 0,
+                  "restarts": 1, "uptime_ms": null, "last_error": null },
+            ],
             "plugins": [
                 { "id": "crop-people", "version": "0.2.0", "state": "active", "breaker": "closed", "calls": 9, "failures": 1 },
                 { "id": "old", "version": null, "state": "unavailable", "breaker": null, "calls": 0, "failures": 0 },
@@ -155,6 +178,10 @@ mod tests {
                 "upstream state breaker healthy running queued failures p90 ms last error",
                 "image-service degraded half-open 2/3 4 5 6 12.3 upstream.timeout",
                 "",
+                "sidecar runtime state ready restarts up last error",
+                "flask python ready 1/2 4 1 min 2 s PROCESS_CRASH",
+                "node node restarting 0/1 1 - -",
+                "",
                 "plugin version state breaker calls failed",
                 "crop-people 0.2.0 active closed 9 1",
                 "old - unavailable - 0 0",
@@ -168,14 +195,10 @@ mod tests {
     #[test]
     fn what_is_not_there_is_said() {
         let shown = table(&json!({ "upstreams": [], "plugins": [], "ready": false }));
-        assert!(shown.contains("no upstreams") && shown.contains("no plugins") && shown.contains("not ready"), "{shown}");
+        assert!(
+            shown.contains("no upstreams") && shown.contains("no sidecars") && shown.contains("no plugins") && shown.contains("not ready"),
+            "{shown}"
+        );
         assert!(!shown.contains("redis"));
-    }
-
-    #[test]
-    fn a_time_is_said_in_two_units() {
-        for (seconds, said) in [(0, "0 s"), (59, "59 s"), (60, "1 min 0 s"), (3725, "1 h 2 min"), (90_000, "1 d 1 h")] {
-            assert_eq!(duration(seconds), said);
-        }
     }
 }
