@@ -227,7 +227,11 @@ impl SidecarConfig {
     pub fn runtime(&self) -> Runtime {
         match &self.launch {
             Launch::Script { path, interpreter: None, .. } => Runtime::of_script(path),
-            Launch::Script { interpreter: Some(interpreter), .. } => Runtime::of_program(Path::new(interpreter)),
+            // An interpreter of a name that tells nothing runs what the script is.
+            Launch::Script { path, interpreter: Some(interpreter), .. } => match Runtime::of_program(Path::new(interpreter)) {
+                Runtime::Binary => Runtime::of_script(path),
+                runtime => runtime,
+            },
             Launch::Command(command) => command.first().map_or(Runtime::Binary, |program| Runtime::of_program(Path::new(program))),
             Launch::External(_) => Runtime::Binary,
         }

@@ -86,7 +86,18 @@ fn from_file(config: &SidecarConfig) -> Result<Vec<(String, String)>, Environmen
     let shown = file.display().to_string();
     let lines =
         dotenvy::from_path_iter(&file).map_err(|error| EnvironmentError::Unreadable { file: shown.clone(), reason: error.to_string() })?;
-    lines.map(|line| line.map_err(|error| EnvironmentError::Invalid { file: shown.clone(), reason: error.to_string() })).collect()
+    lines.map(|line| line.map_err(|error| EnvironmentError::Invalid { file: shown.clone(), reason: told(&error) })).collect()
+}
+
+/// What is wrong with a line. What stands behind its name may be a secret.
+fn told(error: &dotenvy::Error) -> String {
+    match error {
+        dotenvy::Error::LineParse(line, _) => {
+            let name: String = line.trim().split('=').next().unwrap_or_default().chars().take(60).collect();
+            format!("the line that begins with `{name}` is not NAME=value")
+        }
+        error => error.to_string(),
+    }
 }
 
 /// The program of this name: a path, below the folder, or one in the `PATH` of these variables.
@@ -151,9 +162,9 @@ mod tests {
         let mut config = script(folder.path());
         config.env_file = Some(folder.path().join("absent.env"));
         assert!(matches!(of(&config, 0, 1, host()), Err(EnvironmentError::Unreadable { .. })));
-        std::fs::write(folder.path().join("bad.env"), "A='no end\n").unwrap();
+        std::fs::write(folder.path().join("bad.env"), "A='secret without end\n").unwrap();
         config.env_file = Some(folder.path().join("bad.env"));
         let error = of(&config, 0, 1, host()).unwrap_err().to_string();
-        assert!(error.contains("bad.env"), "{error}");
+        assert!(error.contains("bad.env") && error.contains("`A`") && !error.contains("secret"), "{error}");
     }
 }
