@@ -67,6 +67,9 @@ async fn answer(app: &App, incoming: &Incoming, route: Route, request: Request) 
 /// The request as it is sent on. Its path is the route's business.
 async fn outbound(request: Request, incoming: &Incoming, limits: BodyLimits) -> Result<OutboundRequest, Failure> {
     let (parts, body) = request.into_parts();
+    if leads_upwards(parts.uri.path()) {
+        return Err(Failure::invalid("http.path-invalid", "a path with `.` or `..` is not passed on: it would lead elsewhere"));
+    }
     let Some(method) = method(&parts.method) else { return Err(observe::no_such_method().await.0) };
     let (content, length) = content(&parts.headers, body, limits).await?;
     Ok(OutboundRequest {
@@ -78,6 +81,12 @@ async fn outbound(request: Request, incoming: &Incoming, limits: BodyLimits) -> 
         any_status: true,
         ..OutboundRequest::new(method, "/")
     })
+}
+
+/// Whether a path could leave the prefix that it begins with, once somebody resolves it (RFC 3986, 5.2.4; the WHATWG's URL standard also
+/// takes `%2e` for a dot).
+fn leads_upwards(path: &str) -> bool {
+    path.split('/').any(|segment| matches!(&*segment.to_ascii_lowercase().replace("%2e", "."), "." | ".."))
 }
 
 fn method(method: &axum::http::Method) -> Option<Method> {

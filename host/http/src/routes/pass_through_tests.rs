@@ -106,6 +106,23 @@ async fn every_method_that_can_be_sent_is_passed_on_and_no_other() {
 }
 
 #[tokio::test]
+async fn a_path_cannot_leave_its_prefix() {
+    let send = async |path: &str| {
+        let request = Request::builder().uri(path).body(Body::empty()).unwrap();
+        outbound(request, &Incoming::of(&HeaderMap::new(), None, &Tracer::disabled()), LIMITS)
+            .await
+            .map(drop)
+            .map_err(|failure| failure.code)
+    };
+    for path in ["/api/..", "/api/../admin", "/api/%2e%2E/admin", "/api/.%2e", "/api/./x", "/api/%2E"] {
+        assert_eq!(send(path).await.unwrap_err(), "http.path-invalid", "{path}");
+    }
+    for path in ["/api/...", "/api/.well-known/x", "/api/a..b", "/api/x?to=/../y", "/api//"] {
+        assert_eq!(send(path).await, Ok(()), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_small_body_is_kept_and_a_large_one_streamed_under_its_length() {
     let max_kept = usize::try_from(MAX_KEPT).unwrap();
     for (size, is_kept) in [(1, true), (max_kept, true), (max_kept + 1, false)] {
