@@ -5,8 +5,10 @@
 pub mod artifacts;
 pub mod client;
 pub mod external;
+pub mod flask;
 pub mod forged;
 pub mod photographs;
 pub mod postgres;
+pub mod processes;
 pub mod service;
 pub mod upstream;

@@ -56,6 +56,24 @@ mod search_cli;
 mod search_faults;
 #[path = "e2e/sheet.rs"]
 mod sheet;
+#[path = "e2e/sidecar_service.rs"]
+mod sidecar_service;
+#[path = "e2e/sidecars.rs"]
+mod sidecars;
+#[path = "e2e/sidecars_cli.rs"]
+mod sidecars_cli;
+#[path = "e2e/sidecars_errors.rs"]
+mod sidecars_errors;
+#[path = "e2e/sidecars_faults.rs"]
+mod sidecars_faults;
+#[path = "e2e/sidecars_load.rs"]
+mod sidecars_load;
+#[path = "e2e/sidecars_routes.rs"]
+mod sidecars_routes;
+#[path = "e2e/sidecars_runtimes.rs"]
+mod sidecars_runtimes;
+#[path = "e2e/sidecars_scenarios.rs"]
+mod sidecars_scenarios;
 #[path = "e2e/surface.rs"]
 mod surface;
 #[path = "e2e/swaps.rs"]

@@ -3,6 +3,7 @@
 
 mod command;
 mod demo;
+mod flask;
 mod guests;
 mod neon;
 mod openapi;

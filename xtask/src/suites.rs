@@ -13,7 +13,7 @@ use anyhow::Result;
 
 use self::summary::Summary;
 use crate::workspace::{self, Workspace};
-use crate::{command, guests, postgres, system_packages};
+use crate::{command, flask, guests, postgres, system_packages};
 
 /// Workspaces of guest code whose tests run natively.
 const GUEST_WORKSPACES: [&str; 2] = ["guest/rust", "plugins"];
@@ -26,7 +26,9 @@ pub(crate) fn run(workspace: &Workspace, filter: Option<&str>) -> Result<ExitCod
     let started = Instant::now();
     system_packages::ensure_software_opengl();
     system_packages::ensure_test_programs();
-    postgres::ensure(&workspace::target_folder(workspace.root()));
+    let target = workspace::target_folder(workspace.root());
+    postgres::ensure(&target);
+    flask::ensure(&target);
     guests::build_plugins(workspace.root())?;
     let components = guests::build_test_guests(workspace.root())?;
     javascript_guests::build(workspace.root(), &components);
