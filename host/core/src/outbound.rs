@@ -138,6 +138,9 @@ pub struct OutboundRequest {
     /// Whether an answer of status 400 or more is given back as the answer it is, once it is not tried again, instead of as the failure
     /// `upstream.status` or `upstream.max-retries-exceeded`. It counts against budget, breaker and endpoint all the same.
     pub any_status: bool,
+    /// Whether any answer is the answer, whatever its status: it is not tried again and counts against nothing, as if it were well. For
+    /// requests that are only passed on, whose sender judges the answer.
+    pub answer_is_final: bool,
 }
 
 impl OutboundRequest {
@@ -157,6 +160,7 @@ impl OutboundRequest {
             max_response_bytes: None,
             stream_response: false,
             any_status: false,
+            answer_is_final: false,
         }
     }
 }

@@ -165,12 +165,12 @@ fn install(runtime: Runtime, config: &SidecarConfig) -> Vec<String> {
             let pip = config.virtualenv.as_ref().map_or_else(|| "pip".to_owned(), |venv| venv.join("bin/pip").display().to_string());
             let has_list = folder.as_deref().unwrap_or(Path::new(".")).join("requirements.txt").is_file();
             let packages = if has_list || config.imports.is_empty() { "-r requirements.txt".to_owned() } else { config.imports.join(" ") };
-            vec![
-                "Install Python dependencies:".to_owned(),
-                format!("   cd {place} && {pip} install {packages}"),
-                "If using virtual environment, activate it first: set `virtualenv`".to_owned(),
-                "Check for conflicting package versions".to_owned(),
-            ]
+            let mut steps = vec!["Install Python dependencies:".to_owned(), format!("   cd {place} && {pip} install {packages}")];
+            if config.virtualenv.is_none() {
+                steps.push("If using virtual environment, activate it first: set `virtualenv`".to_owned());
+            }
+            steps.push("Check for conflicting package versions".to_owned());
+            steps
         }
         Runtime::Node => vec![
             format!("Install the packages: cd {place} && npm ci (or npm install)"),

@@ -63,7 +63,8 @@ pub struct LogLine {
     pub instance: u32,
     /// Where it comes from.
     pub stream: LogStream,
-    /// The line without its end; what is no UTF-8 is replaced, what is longer than 8 KiB cut off.
+    /// The line without its end; what is no UTF-8 is replaced, what is meant for a terminal (such as colours)
+    /// left out, what is longer than 8 KiB cut off.
     pub line: String,
 }
 

@@ -59,7 +59,8 @@ impl Exchange<'_> {
             Ok(Err(error)) => return Err(classify::of_client(name, self.prepared.doubt(), error).into()),
             Ok(Ok(response)) => response,
         };
-        match (classify::class_of(response.status()), self.prepared.any_status) {
+        let class = classify::class_of(response.status()).filter(|_| !self.prepared.answer_is_final);
+        match (class, self.prepared.any_status) {
             (None, _) | (Some(FailureClass::Client), true) => Ok(self.accept(response, place, number).await?),
             (Some(class), false) => Err(self.refuse(response, class).await.into()),
             (Some(class), true) => Err(self.keep(response, class, number).await?),

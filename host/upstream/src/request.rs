@@ -182,6 +182,8 @@ pub(crate) struct Prepared {
     pub(crate) stream_response: bool,
     /// Whether an answer of status 400 or more is an answer.
     pub(crate) any_status: bool,
+    /// Whether any answer ends the request.
+    pub(crate) answer_is_final: bool,
 }
 
 impl Prepared {
@@ -237,6 +239,7 @@ impl Prepared {
             max_response_bytes: request.max_response_bytes.unwrap_or(u64::MAX).min(rules.max_response_bytes),
             stream_response: request.stream_response,
             any_status: request.any_status,
+            answer_is_final: request.answer_is_final,
         })
     }
 

@@ -89,6 +89,7 @@ impl Urls {
             max_response_bytes,
             stream_response,
             any_status,
+            answer_is_final,
             ..
         } = request;
         let context = timeout.map_or_else(|| context.clone(), |timeout| context.tightened(timeout));
@@ -111,6 +112,7 @@ impl Urls {
                 max_response_bytes,
                 stream_response,
                 any_status,
+                answer_is_final,
             };
             let answer = self.line(&url)?.send(&context, request).await?;
             attempts += answer.attempts;

@@ -79,6 +79,7 @@ async fn outbound(request: Request, incoming: &Incoming, limits: BodyLimits) -> 
         own_credentials: true,
         stream_response: true,
         any_status: true,
+        answer_is_final: true,
         ..OutboundRequest::new(method, "/")
     })
 }

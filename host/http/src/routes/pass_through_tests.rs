@@ -98,7 +98,7 @@ async fn every_method_that_can_be_sent_is_passed_on_and_no_other() {
     for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] {
         let request = send(method).await.unwrap();
         assert_eq!(request.method.name(), method);
-        assert!(request.own_credentials && request.stream_response && request.any_status);
+        assert!(request.own_credentials && request.stream_response && request.any_status && request.answer_is_final);
     }
     for method in ["TRACE", "PROPFIND", "get"] {
         assert_eq!(send(method).await.unwrap_err().code, "http.method-not-allowed", "{method}");

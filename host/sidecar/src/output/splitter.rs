@@ -1,5 +1,7 @@
 //! Lines out of bytes that come in pieces.
 
+use anstream::adapter::strip_str;
+
 use super::MAX_LINE;
 
 /// Collects one line at a time, of which it never holds more than is kept.
@@ -38,7 +40,8 @@ impl Splitter {
 
     fn give(&mut self, give: &mut impl FnMut(String)) {
         let bytes = self.line.strip_suffix(b"\r").unwrap_or(&self.line);
-        let mut text = String::from_utf8_lossy(bytes).into_owned();
+        // Colours and whatever else is for a terminal would be noise in a log, and could do harm in somebody else's terminal.
+        let mut text = strip_str(&String::from_utf8_lossy(bytes)).to_string();
         if self.cut > 0 {
             text.push_str(&format!("… ({} bytes left out)", self.cut));
         }
@@ -71,6 +74,11 @@ mod tests {
             let expected: Vec<_> = text.split_terminator('\n').map(|line| line.strip_suffix('\r').unwrap_or(line).to_owned()).collect();
             prop_assert_eq!(lines(&[left, right]), expected);
         }
+    }
+
+    #[test]
+    fn what_is_for_a_terminal_is_left_out() {
+        assert_eq!(lines(&[b"\x1b[31m\x1b[1mWARNING\x1b[0m: a\tb \x1b]0;title\x07c\n"]), ["WARNING: a\tb c"]);
     }
 
     #[test]

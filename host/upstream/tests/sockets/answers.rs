@@ -80,3 +80,17 @@ async fn whoever_wants_any_answer_gets_the_last_one() {
     let response = upstreams.send(&context(), NAME, any("/gone")).await.unwrap();
     assert_eq!((response.status, response.attempts), (410, 1));
 }
+
+#[tokio::test]
+async fn whoever_only_passes_a_request_on_gets_the_first_answer() {
+    let server = Server::start(|_| Reply::answer(500, "", "a defect")).await;
+    let upstreams = UpstreamsConfig { upstreams: [(NAME.to_owned(), config(&server.url))].into(), ..UpstreamsConfig::default() };
+    let upstreams = start_with(upstreams, Arc::new(breakwater_upstream::NoUpstreamObserver)).await;
+    for _ in 0..10 {
+        let request = OutboundRequest { any_status: true, answer_is_final: true, ..get("/") };
+        let response = upstreams.send(&context(), NAME, request).await.unwrap();
+        assert_eq!((response.status, response.attempts), (500, 1));
+    }
+    let status = upstreams.upstream_status(NAME).unwrap();
+    assert_eq!((status.consecutive_failures, status.breaker, status.endpoints[0].consecutive_failures), (0, "closed", 0));
+}
