@@ -66,6 +66,8 @@ mod sidecars_cli;
 mod sidecars_errors;
 #[path = "e2e/sidecars_faults.rs"]
 mod sidecars_faults;
+#[path = "e2e/sidecars_guide.rs"]
+mod sidecars_guide;
 #[path = "e2e/sidecars_load.rs"]
 mod sidecars_load;
 #[path = "e2e/sidecars_routes.rs"]

@@ -147,7 +147,8 @@ async fn the_doctor_asks_a_service_that_runs() {
     };
     let running = doctor("flask");
     assert!(running.status.success(), "the port is its own: {}", said(&running));
-    assert!(said(&running).contains("✓ flask (python) is ready"), "{}", said(&running));
+    let text = said(&running);
+    assert!(text.contains("✓ flask (python) is ready") && text.contains("the sidecar itself, which the service runs"), "{text}");
     let crashed = doctor("crashes");
     let text = said(&crashed);
     assert_eq!(crashed.status.code(), Some(1), "nothing is wrong here, but the service knows more:\n{text}");

@@ -11,6 +11,17 @@ use serde_json::{Value, json};
 use crate::sidecar_service::{Host, Section, bare_python, flask_or_say, free_port, script, texts};
 use crate::support::ok;
 
+/// A server of another protocol.
+const SPEAKS_SSH: &str = r#"
+import os, socket
+server = socket.create_server(("127.0.0.1", int(os.environ["PORT"])))
+while True:
+    connection, _ = server.accept()
+    connection.recv(4096)
+    connection.sendall(b"SSH-2.0-OpenSSH\r\n")
+    connection.close()
+"#;
+
 /// One that fails at once, so that its first error is its last.
 fn once(name: &str) -> Section {
     Section::quick(name).set("auto_restart", false).set("script", script("flask_server.py"))
@@ -234,7 +245,10 @@ async fn unknown_error_and_patterns_of_ones_own() {
     let file = folder.path().join("licensed.py");
     fs::write(&file, "import sys\nprint('the licence of 2019 has expired', file=sys.stderr)\nsys.exit(4)\n").unwrap();
     let section = |name| once(name).set("script", &file);
+    let mute = folder.path().join("mute.py");
+    fs::write(&mute, SPEAKS_SSH).unwrap();
     let host = Host::start(&[
+        once("foreign").set("script", &mute).set("health_check_max_retries", 20),
         section("unknown").raw("patterns", "{ 'licence of \\d+' = \"UNKNOWN_ERROR\" }"),
         section("known").raw("patterns", "{ 'expired$' = \"DEPENDENCY_ERROR\" }"),
         section("plain"),
@@ -243,4 +257,6 @@ async fn unknown_error_and_patterns_of_ones_own() {
     assert!(stderr(&error).contains("the licence of 2019 has expired"), "{error}");
     error_of(&host, "known", "DEPENDENCY_ERROR").await;
     error_of(&host, "plain", "PROCESS_CRASH").await;
+    let error = error_of(&host, "foreign", "UNKNOWN_ERROR").await;
+    assert!(error["message"].as_str().unwrap().contains("does not speak HTTP"), "{error}");
 }

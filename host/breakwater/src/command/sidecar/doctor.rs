@@ -1,11 +1,12 @@
 //! `breakwater sidecar doctor`: what a sidecar needs, looked at from here, and what a running service says of it.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use breakwater_sidecar::doctor::{Report, examine};
-use breakwater_sidecar::{ErrorKind, SidecarConfig};
+use breakwater_sidecar::{ErrorKind, Probe, SidecarConfig};
 use serde_json::{Value, json};
 
 use super::{explanation, table, verdict};
@@ -20,17 +21,17 @@ use crate::times::now_ms;
 pub(super) async fn run(name: &str, file: Option<PathBuf>, server: &ServerAddress) -> Result<ExitCode> {
     let config = configured(name, file)?;
     let said = ask(name, server).await;
-    let report = examine(name, &config).await;
     let running = said.as_ref().ok().and_then(Option::as_ref);
-    let own_port = report.error.as_ref().is_some_and(|error| error.kind == ErrorKind::PortInUse)
-        && running.is_some_and(|status| has_a_process(status, &config));
-    let is_well = (report.error.is_none() || own_port) && running.is_none_or(table::is_ready);
+    let mut report = examine(name, &config).await;
+    if let Some(status) = running {
+        excuse_own_ports(&mut report, &own_ports(status));
+    }
+    let is_well = report.error.is_none() && running.is_none_or(table::is_ready);
     let shown = if server.json {
-        let service = running.cloned().unwrap_or_default();
-        let error = report.error.as_ref().filter(|_| !own_port);
-        serde_json::to_string_pretty(&json!({ "ok": is_well, "probes": report.probes, "error": error, "service": service }))?
+        let answer = json!({ "ok": is_well, "probes": report.probes, "error": report.error, "service": running });
+        serde_json::to_string_pretty(&answer)?
     } else {
-        format!("{}\n\n{}", here(name, &report, own_port), there(name, server, &said))
+        format!("{}\n\n{}", here(name, &report), there(name, server, &said))
     };
     output::line(&shown);
     Ok(verdict(is_well))
@@ -61,24 +62,32 @@ async fn ask(name: &str, server: &ServerAddress) -> Result<Option<Value>> {
     }
 }
 
-/// Whether an instance that the service runs holds one of the configured ports.
-fn has_a_process(status: &Value, config: &SidecarConfig) -> bool {
-    let first = u64::from(config.port);
-    let ports = first..first.saturating_add(u64::from(config.instances));
-    list(status, "instances").filter(|instance| instance.get("pid").is_some_and(Value::is_u64)).any(|instance| {
-        let url = instance.get("url").and_then(Value::as_str).and_then(|url| url.parse::<reqwest::Url>().ok());
-        url.and_then(|url| url.port()).is_some_and(|port| ports.contains(&u64::from(port)))
-    })
+/// The ports of the instances that the service runs.
+fn own_ports(status: &Value) -> BTreeSet<u16> {
+    let running = list(status, "instances").filter(|instance| instance.get("pid").is_some_and(Value::is_u64));
+    let urls = running.filter_map(|instance| instance.get("url")?.as_str()?.parse::<reqwest::Url>().ok());
+    urls.filter_map(|url| url.port()).collect()
+}
+
+/// That a port is taken is as it should be when it is the sidecar that has it.
+fn excuse_own_ports(report: &mut Report, own: &BTreeSet<u16>) {
+    let port_of = |probe: &Probe| probe.what.strip_prefix("port ")?.parse::<u16>().ok();
+    for probe in report.probes.iter_mut().filter(|probe| port_of(probe).is_some_and(|port| own.contains(&port))) {
+        probe.ok = true;
+        probe.found += ": the sidecar itself, which the service runs";
+    }
+    let is_taken = |probe: &Probe| !probe.ok && port_of(probe).is_some();
+    if report.error.as_ref().is_some_and(|error| error.kind == ErrorKind::PortInUse) && !report.probes.iter().any(is_taken) {
+        report.error = None;
+    }
 }
 
 /// What was found here.
-fn here(name: &str, report: &Report, own_port: bool) -> String {
+fn here(name: &str, report: &Report) -> String {
     let as_json = serde_json::to_value(&report.probes).unwrap_or_default();
-    let probes = as_json.as_array().into_iter().flatten().map(explanation::probe);
     let mut lines = vec![format!("Looked at here for {name}:")];
-    lines.extend(probes);
+    lines.extend(as_json.as_array().into_iter().flatten().map(explanation::probe));
     match &report.error {
-        Some(_) if own_port => lines.push("The port is taken by the sidecar itself: the service runs it.".to_owned()),
         Some(error) => {
             let mut error = serde_json::to_value(error).unwrap_or_default();
             // They stand above already.
@@ -103,21 +112,46 @@ fn there(name: &str, server: &ServerAddress, said: &Result<Option<Value>>) -> St
 
 #[cfg(test)]
 mod tests {
-    use breakwater_sidecar::Launch;
+    use breakwater_sidecar::SidecarError;
 
     use super::*;
 
-    fn instance(pid: Option<u32>, url: &str) -> Value {
-        json!({ "instances": [{ "pid": pid, "url": url }] })
+    fn probe(what: &str) -> Probe {
+        Probe { what: what.to_owned(), ok: false, found: "taken".to_owned() }
+    }
+
+    fn report(kind: ErrorKind) -> Report {
+        let message = "it is taken".to_owned();
+        let error = SidecarError { kind, message, troubleshooting: vec![], probes: vec![], stderr: vec![], at_ms: 0 };
+        Report { probes: vec![probe("script"), probe("port 5001"), probe("port 5002")], error: Some(error) }
     }
 
     #[test]
-    fn a_port_is_the_sidecars_own_while_its_process_runs_there() {
-        let mut config = SidecarConfig::new("flask", Launch::Command(vec!["flask".to_owned()]));
-        config.instances = 2;
-        assert!(has_a_process(&instance(Some(1), "http://127.0.0.1:5002"), &config));
-        assert!(!has_a_process(&instance(Some(1), "http://127.0.0.1:5003"), &config), "another port");
-        assert!(!has_a_process(&instance(None, "http://127.0.0.1:5001"), &config), "nobody runs");
-        assert!(!has_a_process(&json!({ "instances": [] }), &config));
+    fn ports_are_the_sidecars_own_while_its_processes_run_there() {
+        let instance = |pid: Option<u32>, url: &str| json!({ "pid": pid, "url": url });
+        let running = instance(Some(1), "http://127.0.0.1:5001");
+        let status = json!({ "instances": [running, instance(None, "http://127.0.0.1:5002"), { "pid": 2 }] });
+        assert_eq!(own_ports(&status), BTreeSet::from([5001]));
+
+        let mut all = report(ErrorKind::PortInUse);
+        excuse_own_ports(&mut all, &BTreeSet::from([5001, 5002]));
+        assert_eq!(all.probes.iter().map(|probe| probe.ok).collect::<Vec<_>>(), [false, true, true]);
+        assert_eq!(all.error, None);
+        let mut one = report(ErrorKind::PortInUse);
+        excuse_own_ports(&mut one, &BTreeSet::from([5001]));
+        assert!(one.error.is_some() && !one.probes[2].ok, "the other belongs to somebody else");
+        let mut script = report(ErrorKind::ScriptNotFound);
+        excuse_own_ports(&mut script, &BTreeSet::from([5001, 5002]));
+        assert!(script.error.is_some(), "what else is wrong is still wrong");
+    }
+
+    #[test]
+    fn what_was_found_is_shown_once() {
+        let mut report = report(ErrorKind::PortInUse);
+        let shown = here("flask", &report);
+        assert!(shown.starts_with("Looked at here for flask:\n  ✗ script: taken\n") && shown.contains("\n\n✗ it is taken\n"), "{shown}");
+        assert!(!shown.contains("What was looked at"), "{shown}");
+        report.error = None;
+        assert!(here("flask", &report).ends_with("✓ nothing is in the way of flask"));
     }
 }

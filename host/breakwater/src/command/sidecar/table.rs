@@ -87,11 +87,11 @@ pub(super) fn one(status: &Value, now_ms: u64) -> String {
 fn title(status: &Value, now_ms: u64) -> String {
     let name = format!("{} ({})", text(status, "name"), text(status, "runtime"));
     let is_restarting = status.get("restarting").and_then(Value::as_bool) == Some(true);
-    let tries = format!("restart {} of {}", number(status, "restart_attempts"), number(status, "max_restart_attempts"));
+    let tries = format!("({} of {})", number(status, "restart_attempts"), number(status, "max_restart_attempts"));
     let state = match (is_ready(status), is_restarting) {
         (true, false) => "is ready".to_owned(),
-        (true, true) => format!("is ready, an instance restarts: {tries}"),
-        (false, true) => format!("restarts: {tries}"),
+        (true, true) => format!("is ready, an instance is being restarted {tries}"),
+        (false, true) => format!("is being restarted {tries}"),
         (false, false) => "is not ready".to_owned(),
     };
     let mark = if is_ready(status) { '✓' } else { '✗' };
@@ -163,7 +163,7 @@ mod tests {
         let shown = one(&flask(), 80_000);
         assert!(
             shown.starts_with(
-                "✓ flask (python) is ready, an instance restarts: restart 2 of 3; its upstream is flask; found well 2 s ago\n"
+                "✓ flask (python) is ready, an instance is being restarted (2 of 3); its upstream is flask; found well 2 s ago\n"
             ),
             "{shown}"
         );
