@@ -7,6 +7,10 @@ use breakwater_upstream::{ProbeError, Prober};
 use tokio::net::TcpStream;
 
 use crate::config::{Launch, Readiness, SidecarConfig};
+use crate::proc;
+
+/// How often it is looked whether a port was opened; a look takes tens of microseconds.
+const OPEN_LOOK: Duration = Duration::from_millis(20);
 
 /// Why it is not well, as the log writes it in brackets.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -50,6 +54,18 @@ impl Target {
                 if answer.status < 400 { Ok(()) } else { Err(Unwell::Status(answer.status)) }
             }
             Readiness::Tcp | Readiness::Line(_) => self.connect(within).await.map_err(Unwell::Probe),
+        }
+    }
+
+    /// Waits until somebody listens there, if that can be seen.
+    pub(crate) async fn opened(&self) {
+        match self.address {
+            Some(address) => {
+                while !proc::is_listening(address.port()) {
+                    tokio::time::sleep(OPEN_LOOK).await;
+                }
+            }
+            None => std::future::pending().await,
         }
     }
 

@@ -20,6 +20,7 @@ use crate::exit::Exit;
 use crate::health::Target;
 use crate::observer::Change;
 use crate::output::Writer;
+use crate::preflight::Depth;
 use crate::process::Process;
 use crate::restart::{Restarts, Signature, Verdict};
 use crate::status::State;
@@ -77,6 +78,8 @@ pub(crate) struct Instance {
     restarts: Restarts,
     orders: mpsc::Receiver<Order>,
     stop: CancellationToken,
+    /// How much is looked at before the next start.
+    depth: Depth,
     /// Those who wait for it to become ready.
     waiting: Vec<oneshot::Sender<Result<(), Box<SidecarError>>>>,
 }
@@ -94,7 +97,7 @@ async fn unless_told<T>(orders: &mut mpsc::Receiver<Order>, stop: &CancellationT
 impl Instance {
     pub(crate) fn new(sidecar: Arc<Sidecar>, number: u32, orders: mpsc::Receiver<Order>, stop: CancellationToken) -> Self {
         let restarts = Restarts::new(sidecar.config.restart.clone());
-        Self { sidecar, number, restarts, orders, stop, waiting: Vec::new() }
+        Self { sidecar, number, restarts, orders, stop, depth: Depth::Whole, waiting: Vec::new() }
     }
 
     fn record(&self) -> &Record {
@@ -131,6 +134,8 @@ impl Instance {
         match order.wish {
             Wish::Start | Wish::Restart => {
                 self.restarts.forget();
+                // Somebody has changed something, perhaps what is needed.
+                self.depth = Depth::Whole;
                 self.waiting.push(order.done);
                 Next::Start
             }
@@ -173,7 +178,7 @@ impl Instance {
         let sidecar = Arc::clone(&self.sidecar);
         let mut half = None;
         let started = {
-            let mut starting = std::pin::pin!(start::start(&sidecar, self.number, &mut half));
+            let mut starting = std::pin::pin!(start::start(&sidecar, self.number, self.depth, &mut half));
             loop {
                 match unless_told(&mut self.orders, &self.stop, starting.as_mut()).await {
                     // That is what is being done.
@@ -183,8 +188,14 @@ impl Instance {
             }
         };
         match started {
-            Met::Done(Ok(running)) => self.watch(running).await,
-            Met::Done(Err(error)) => Some(self.failed(error, None)),
+            Met::Done(Ok(running)) => {
+                self.depth = Depth::Quick;
+                self.watch(running).await
+            }
+            Met::Done(Err(error)) => {
+                self.depth = Depth::Whole;
+                Some(self.failed(error, None))
+            }
             Met::Order(order) => {
                 self.end_half(half).await;
                 // Whoever waited for a start sees that somebody else decided otherwise.
@@ -233,6 +244,15 @@ impl Instance {
                     () = self.stop.cancelled() => break Ended::Told(None),
                     order = self.orders.recv() => match order {
                         Some(Order { wish: Wish::Start, done }) => drop(done.send(Ok(()))),
+                        Some(Order { wish: Wish::Restart, done }) => match start::could_start(&sidecar, self.number).await {
+                            Ok(()) => break Ended::Told(Some(Order { wish: Wish::Restart, done })),
+                            // What runs is better than what cannot.
+                            Err(error) => {
+                                self.record().failed(&error);
+                                sidecar.tell_failure(self.number, &error);
+                                drop(done.send(Err(Box::new(error))));
+                            }
+                        },
                         order => break Ended::Told(order),
                     },
                 }
@@ -257,7 +277,10 @@ impl Instance {
                 self.sidecar.change(self.number, State::Stopping, None, "as it was told to", Some(pid));
                 let exit = process.stop(config.shutdown_timeout).await;
                 self.sidecar.change(self.number, State::Stopped, Some(Change::Stopped), &format!("it ended {exit}"), Some(pid));
-                order.map(|order| self.obey_at_rest(order))
+                let next = order.map(|order| self.obey_at_rest(order));
+                // It was looked at just now.
+                self.depth = Depth::Quick;
+                next
             }
         }
     }

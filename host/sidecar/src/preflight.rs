@@ -65,9 +65,19 @@ impl Findings {
     }
 }
 
+/// How much is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Depth {
+    /// Everything.
+    Whole,
+    /// Not what takes a process of its own, and so as long as the start itself: version and imports. For one that was ready before, with the
+    /// same settings; should it fail all the same, everything is looked at.
+    Quick,
+}
+
 /// Looks at everything that an instance on `port` needs. Nothing is left out after something is wrong, so that all of it can be mended at
 /// once, except where the one makes the other impossible to look at.
-pub(crate) async fn examine(config: &SidecarConfig, instance: u32, port: u16) -> Findings {
+pub(crate) async fn examine(config: &SidecarConfig, instance: u32, port: u16, depth: Depth) -> Findings {
     let mut findings = Findings::default();
     let folder = config.folder();
     if let Some(folder) = folder.as_deref().filter(|folder| !folder.is_dir()) {
@@ -84,7 +94,7 @@ pub(crate) async fn examine(config: &SidecarConfig, instance: u32, port: u16) ->
     };
     let program = program(config, &variables, folder.as_deref(), &mut findings);
     let script = script(config, &mut findings);
-    if let Some(program) = &program {
+    if let (Some(program), Depth::Whole) = (&program, depth) {
         let trial = Trial { program, variables: &variables, folder: folder.as_deref() };
         let runs = version(config, &trial, &mut findings).await;
         if runs && !config.imports.is_empty() {

@@ -60,9 +60,8 @@ pub(crate) fn memory(pid: u32) -> u64 {
     tree(pid).into_iter().filter_map(resident).sum()
 }
 
-/// Who listens on a port, as people name it: `python3 (pid 4711)`. Nothing when that cannot be seen, such as another user's process.
-pub(crate) fn listener(address: SocketAddr) -> Option<(u32, String)> {
-    let mut inodes = BTreeSet::new();
+/// The sockets that listen on a port, by inode.
+fn listening(port: u16) -> BTreeSet<u64> {
     // Only the order of bytes matters for addresses.
     let system = ExplicitSystemInfo {
         boot_time_secs: 0,
@@ -70,12 +69,24 @@ pub(crate) fn listener(address: SocketAddr) -> Option<(u32, String)> {
         page_size: rustix::param::page_size() as u64,
         is_little_endian: cfg!(target_endian = "little"),
     };
+    let mut inodes = BTreeSet::new();
     for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
         let Ok(file) = File::open(table) else { continue };
         let Ok(TcpNetEntries(entries)) = TcpNetEntries::from_read(file, &system) else { continue };
-        let listens = entries.into_iter().filter(|entry| entry.state == TcpState::Listen && entry.local_address.port() == address.port());
-        inodes.extend(listens.map(|entry| format!("socket:[{}]", entry.inode)));
+        let listens = entries.into_iter().filter(|entry| entry.state == TcpState::Listen && entry.local_address.port() == port);
+        inodes.extend(listens.map(|entry| entry.inode));
     }
+    inodes
+}
+
+/// Whether anybody listens on a port. Unlike a connection, nobody notices that this was asked.
+pub(crate) fn is_listening(port: u16) -> bool {
+    !listening(port).is_empty()
+}
+
+/// Who listens on a port, as people name it: `python3 (pid 4711)`. Nothing when that cannot be seen, such as another user's process.
+pub(crate) fn listener(address: SocketAddr) -> Option<(u32, String)> {
+    let inodes: BTreeSet<_> = listening(address.port()).into_iter().map(|inode| format!("socket:[{inode}]")).collect();
     let holds = |pid: u32| {
         let Ok(files) = std::fs::read_dir(path(pid, "fd")) else { return false };
         files.flatten().any(|file| std::fs::read_link(file.path()).is_ok_and(|target| inodes.contains(target.to_string_lossy().as_ref())))

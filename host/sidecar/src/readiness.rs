@@ -100,6 +100,9 @@ impl Waiting<'_> {
                 if tokio::time::timeout_at(next, &mut line).await.is_ok() {
                     return Ok(attempt);
                 }
+            } else if last == Unwell::Probe(ProbeError::Refused) {
+                // Nobody listened. Once somebody does, there is nothing to wait for.
+                drop(tokio::time::timeout_at(next, self.target.opened()).await);
             } else {
                 tokio::time::sleep_until(next).await;
             }

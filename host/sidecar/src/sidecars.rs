@@ -163,7 +163,7 @@ impl Sidecars {
         self.all(name, Wish::Stop).await
     }
 
-    /// Ends and starts every instance at once.
+    /// Ends and starts every instance at once. One that could not be started, as looking at what it needs shows, is left alone.
     ///
     /// # Errors
     /// As [`Self::start_sidecar`].

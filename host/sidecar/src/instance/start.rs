@@ -13,14 +13,14 @@ use crate::health::Target;
 use crate::observer::Change;
 use crate::output::Writer;
 use crate::ports;
-use crate::preflight::{self, Findings};
+use crate::preflight::{self, Depth, Findings};
 use crate::process::{Plan, Process, SpawnError};
 use crate::readiness::{NotReady, Waiting};
 use crate::reaper::COMPLAINT;
 use crate::status::State;
 
 /// Starts an instance and waits until it is ready. `half` holds the process while it is not, so that whoever gives up this start can end it.
-pub(super) async fn start(sidecar: &Arc<Sidecar>, number: u32, half: &mut Option<Process>) -> Result<Running, SidecarError> {
+pub(super) async fn start(sidecar: &Arc<Sidecar>, number: u32, depth: Depth, half: &mut Option<Process>) -> Result<Running, SidecarError> {
     for (name, ready) in &sidecar.needs {
         wait_for(sidecar, number, name, ready.clone()).await;
     }
@@ -30,7 +30,7 @@ pub(super) async fn start(sidecar: &Arc<Sidecar>, number: u32, half: &mut Option
             .map_err(|error| explain(sidecar, ErrorKind::PortInUse, format!("there is no free port: {error}"), Findings::default()))?,
         port => port,
     };
-    let plan = look(sidecar, number, port).await?;
+    let plan = look(sidecar, number, port, depth).await?;
     let ready_line = match &sidecar.config.readiness {
         Readiness::Line(pattern) => Some(pattern.clone()),
         _ => None,
@@ -40,7 +40,7 @@ pub(super) async fn start(sidecar: &Arc<Sidecar>, number: u32, half: &mut Option
         Ok(process) => process,
         Err(SpawnError::PortInUse) => {
             // Taken since it was looked at.
-            let findings = preflight::examine(&sidecar.config, number, port).await;
+            let findings = preflight::examine(&sidecar.config, number, port, Depth::Whole).await;
             return Err(explain(sidecar, ErrorKind::PortInUse, format!("Port {port} is already in use"), findings));
         }
         Err(SpawnError::Failed(why)) => {
@@ -82,6 +82,14 @@ pub(super) async fn start(sidecar: &Arc<Sidecar>, number: u32, half: &mut Option
     }
 }
 
+/// Whether an instance that runs could be started anew: everything but its port, which it has.
+pub(super) async fn could_start(sidecar: &Sidecar, number: u32) -> Result<(), SidecarError> {
+    let Findings { probes, fault, .. } = preflight::examine(&sidecar.config, number, 0, Depth::Whole).await;
+    let Some(fault) = fault else { return Ok(()) };
+    let message = format!("{}; the process that runs was left alone", fault.message);
+    Err(diagnosis::explain(&sidecar.config, &sidecar.name, fault.kind, message, probes, fault.stderr))
+}
+
 /// Why it did not become ready.
 enum Early {
     Exit(Exit),
@@ -100,10 +108,10 @@ async fn wait_for(sidecar: &Sidecar, number: u32, name: &str, mut ready: watch::
 }
 
 /// Looks at what it needs, and again if something is missing.
-async fn look(sidecar: &Sidecar, number: u32, port: u16) -> Result<Plan, SidecarError> {
+async fn look(sidecar: &Sidecar, number: u32, port: u16, depth: Depth) -> Result<Plan, SidecarError> {
     let mut left = preflight::RETRIES;
     loop {
-        let findings = preflight::examine(&sidecar.config, number, port).await;
+        let findings = preflight::examine(&sidecar.config, number, port, depth).await;
         let Findings { probes, fault, plan } = findings;
         let Some(fault) = fault else {
             let unknown = || explain(sidecar, ErrorKind::UnknownError, "there is nothing to start".to_owned(), Findings::default());
@@ -149,7 +157,7 @@ fn of_output(sidecar: &Sidecar, exit: Exit, stderr: &[String]) -> Option<(ErrorK
 
 /// It ended before it was ready: what it needs is looked at once more, then what it wrote.
 async fn crashed_at_start(sidecar: &Sidecar, number: u32, port: u16, exit: Exit, stderr: Vec<String>) -> SidecarError {
-    let Findings { probes, fault, .. } = preflight::examine(&sidecar.config, number, port).await;
+    let Findings { probes, fault, .. } = preflight::examine(&sidecar.config, number, port, Depth::Whole).await;
     let (kind, message) = match (fault, of_output(sidecar, exit, &stderr)) {
         (Some(fault), _) => (fault.kind, fault.message),
         (None, Some(found)) => found,

@@ -161,3 +161,16 @@ async fn an_open_socket_is_handed_over() {
     bench.ask("/").await.unwrap();
     assert!(bench.lines().iter().any(|line| line == "took the socket"), "{:?}", bench.lines());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_that_could_only_fail_leaves_what_runs_alone() {
+    let bench = Bench::start("", |_| {}).await;
+    let pid = bench.ready().await.instances[0].pid;
+    std::fs::remove_file(bench.file("server.py")).unwrap();
+    let failure = bench.sidecars.restart("work").await.unwrap_err();
+    assert!(failure.message.contains("SCRIPT_NOT_FOUND") && failure.message.contains("was left alone"), "{}", failure.message);
+    let status = bench.status();
+    assert_eq!((status.instances[0].state, status.instances[0].pid), (State::Ready, pid));
+    assert_eq!(bench.ask("/").await.unwrap(), format!("{} True", pid.unwrap()));
+    assert_eq!(status.last_error.unwrap().kind, ErrorKind::ScriptNotFound);
+}
