@@ -7,7 +7,7 @@
 //!   behind, so that nothing goes on running when the sidecar stops, or when the host is killed.
 //! - [`doctor`] finds out what is wrong without a running host.
 //!
-//! Works on Linux, whose process groups, child subreapers and `/proc` it needs.
+//! Made for Linux, whose child subreapers, parent-death signals and `/proc` keep its promises; elsewhere a sidecar runs without them.
 
 #![forbid(unsafe_code)]
 

@@ -17,6 +17,7 @@ use tokio::process::{Child, Command};
 use crate::exit::Exit;
 use crate::output::Writer;
 use crate::reaper::arguments::Reap;
+use crate::reaper::kernel;
 use crate::reaper::protocol::{Order, Report};
 
 /// How long the reaper may take to say that it has started something.
@@ -37,6 +38,14 @@ pub struct ReaperCommand {
     pub reap: Vec<OsString>,
     /// What makes it call [`crate::reaper::exec`] with the arguments that follow.
     pub exec: Vec<OsString>,
+}
+
+impl ReaperCommand {
+    /// The program that runs, with commands of its own.
+    #[must_use]
+    pub fn of_this_program(reap: impl Into<OsString>, exec: impl Into<OsString>) -> Self {
+        Self { program: kernel::own_program(), reap: vec![reap.into()], exec: vec![exec.into()] }
+    }
 }
 
 /// What is started.

@@ -19,6 +19,7 @@
 pub(crate) mod arguments;
 mod become_sidecar;
 mod descendants;
+pub(crate) mod kernel;
 pub(crate) mod protocol;
 mod supervise;
 

@@ -3,7 +3,6 @@
 mod variables;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
@@ -39,13 +38,8 @@ pub(super) async fn start(
 ) -> Result<Arc<Sidecars>> {
     let configs = if keep == Keep::Everything { sidecar_configs(settings)? } else { BTreeMap::new() };
     let observer = Arc::new(observers::SidecarEvents(Arc::clone(metrics)));
-    let started = Sidecars::start(configs, Arc::clone(upstreams), observer, reaper(), stop.clone()).await;
+    let started = Sidecars::start(configs, Arc::clone(upstreams), observer, ReaperCommand::of_this_program(REAP, EXEC), stop.clone()).await;
     started.map_err(outside::setup).context("cannot set up the sidecars")
-}
-
-/// This binary itself, even if its file was replaced meanwhile.
-pub(crate) fn reaper() -> ReaperCommand {
-    ReaperCommand { program: PathBuf::from("/proc/self/exe"), reap: vec![REAP.into()], exec: vec![EXEC.into()] }
 }
 
 /// The sidecars of the configuration, by name, with what it leaves to the environment: the port, and whether they are being worked on.

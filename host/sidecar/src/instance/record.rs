@@ -80,6 +80,13 @@ impl Record {
         known.last_health_check_ms = Some(unix_ms());
     }
 
+    /// Its process, how long it has been ready in milliseconds, and its starts after a failure: what log lines about it hold.
+    pub(crate) fn log_fields(&self) -> (Option<u32>, Option<u64>, u32) {
+        let known = lock(&self.0);
+        let uptime = known.ready_since.map(|since| u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX));
+        (known.pid, uptime, known.restart_attempts)
+    }
+
     pub(crate) fn checked(&self) {
         lock(&self.0).last_health_check_ms = Some(unix_ms());
     }
@@ -176,11 +183,7 @@ impl Sidecar {
 
     /// Tells a failure with all that a person needs, in the log and between the lines of the sidecar.
     pub(crate) fn tell_failure(&self, instance: u32, error: &SidecarError) {
-        let (pid, uptime_ms, restarts) = {
-            let known = lock(&self.record(instance).0);
-            let uptime = known.ready_since.map(|since| since.elapsed().as_millis());
-            (known.pid, uptime, known.restart_attempts)
-        };
+        let (pid, uptime_ms, restarts) = self.record(instance).log_fields();
         let (sidecar, kind) = (self.name.as_str(), error.kind.name());
         let detail = format!("{kind}: {}", error.message);
         self.observer.happened(&SidecarEvent {
@@ -189,7 +192,7 @@ impl Sidecar {
             change: Change::Failed,
             detail: &detail,
             pid,
-            elapsed: uptime_ms.and_then(|passed| u64::try_from(passed).ok()).map(std::time::Duration::from_millis),
+            elapsed: uptime_ms.map(std::time::Duration::from_millis),
             restart_attempts: restarts,
         });
         let mut lines = vec![format!("✗ {}", error.message), format!("Error type: {kind}"), "Troubleshooting:".to_owned()];
@@ -208,7 +211,7 @@ impl Sidecar {
             lines.extend(error.stderr.iter().skip(error.stderr.len().saturating_sub(SHOWN_STDERR)).map(|line| format!("  {line}")));
         }
         for line in lines {
-            tracing::error!(target: "sidecar", sidecar, instance, error = kind, restarts, "{line}");
+            tracing::error!(target: "sidecar", sidecar, instance, error = kind, pid, uptime_ms, restarts, "{line}");
             self.say(instance, &line);
         }
     }

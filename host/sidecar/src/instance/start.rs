@@ -132,12 +132,14 @@ async fn until_ready(sidecar: &Sidecar, number: u32, target: &Target, writer: &W
     let attempts = waiting
         .until_ready(writer.ready(), |attempt, cause| {
             let line = format!("Health check attempt {attempt}/{limit}... ({cause})");
-            tracing::info!(target: "sidecar", sidecar = sidecar.name, instance = number, attempt, limit, %cause, "{line}");
+            let (pid, _, restarts) = sidecar.record(number).log_fields();
+            tracing::info!(target: "sidecar", sidecar = sidecar.name, instance = number, attempt, limit, %cause, pid, restarts, "{line}");
             sidecar.say(number, &line);
         })
         .await?;
     let line = format!("Health check attempt {attempts}/{limit} passed");
-    tracing::info!(target: "sidecar", sidecar = sidecar.name, instance = number, attempt = attempts, limit, "{line}");
+    let (pid, _, restarts) = sidecar.record(number).log_fields();
+    tracing::info!(target: "sidecar", sidecar = sidecar.name, instance = number, attempt = attempts, limit, pid, restarts, "{line}");
     Ok(())
 }
 

@@ -37,7 +37,9 @@ pub(super) async fn until_unwell(sidecar: &Sidecar, number: u32, target: &Target
                 failures += 1;
                 let limit = checks.live_failures;
                 let line = format!("Health check failed {failures}/{limit} ({last})");
-                tracing::warn!(target: "sidecar", sidecar = sidecar.name, instance = number, attempt = failures, limit, cause = %last, "{line}");
+                let (pid, uptime_ms, _) = sidecar.record(number).log_fields();
+                let sidecar_name = sidecar.name.as_str();
+                tracing::warn!(target: "sidecar", sidecar = sidecar_name, instance = number, attempt = failures, limit, cause = %last, pid, uptime_ms, "{line}");
                 sidecar.say(number, &line);
                 if failures >= limit {
                     return Silent { failures, last };

@@ -6,9 +6,9 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitCode, Stdio};
 
 use rustix::io::FdFlags;
-use rustix::process::Signal;
 
 use super::arguments::Exec;
+use super::kernel;
 
 /// How a line on standard error begins by which the reaper complains, not the sidecar.
 pub(crate) const COMPLAINT: &str = "breakwater: ";
@@ -20,7 +20,7 @@ const FIRST_SOCKET: i32 = 3;
 const OUT_OF_MEMORY_SCORE: &str = "500";
 
 pub(super) fn run(arguments: Exec) -> Result<ExitCode> {
-    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    kernel::die_with_parent()?;
     // The parent may have died before the line above: then nobody would ever send the signal.
     if rustix::process::getppid().map(|parent| parent.as_raw_nonzero().get()) != Some(arguments.parent) {
         return Err(Error::other("the reaper is gone"));

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::arguments::{Exec, Reap};
 use super::descendants;
+use super::kernel;
 use super::protocol::{Order, Report};
 
 /// The name under which `ps` shows it; also so that a `pkill` of the host's name leaves it its time to clean up.
@@ -25,8 +26,8 @@ const NAME: &core::ffi::CStr = c"sidecar-reaper";
 const MAX_ORDER: usize = 256;
 
 pub(super) fn run(arguments: Reap) -> Result<ExitCode> {
-    let _ = rustix::thread::set_name(NAME);
-    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+    kernel::take_name(NAME);
+    kernel::adopt_orphans()?;
     let socket = std::os::unix::net::UnixStream::from(std::io::stdin().as_fd().try_clone_to_owned()?);
     socket.set_nonblocking(true)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -107,8 +108,7 @@ fn start(arguments: &Reap) -> Result<(Pid, Option<u16>)> {
     let port = listener.as_ref().map(|listener| listener.local_addr().map(|address| address.port())).transpose()?;
     let exec =
         Exec { parent: rustix::process::getpid().as_raw_nonzero().get(), listen: listener.is_some(), command: arguments.command.clone() };
-    // This very binary, also when its file was replaced meanwhile.
-    let mut command = Command::new("/proc/self/exe");
+    let mut command = Command::new(kernel::own_program());
     command.arg0("breakwater").args(&arguments.exec).args(exec.write()).process_group(0);
     command.stdin(listener.map_or_else(Stdio::null, |listener| Stdio::from(OwnedFd::from(listener))));
     if let Some(port) = port {
