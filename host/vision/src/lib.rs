@@ -29,6 +29,7 @@ mod probe;
 mod raster;
 mod render;
 mod resize;
+pub mod sheet;
 
 pub use analysis::{HeatMap, MAX_MAP_EDGE, MAX_THUMBNAIL_EDGE};
 pub use error::VisionError;

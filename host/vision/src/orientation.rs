@@ -44,6 +44,20 @@ impl Orientation {
         self.0 >= 5
     }
 
+    /// Where a point of the stored picture lies once it is upright; both edges count as one.
+    pub(crate) fn upright(self, across: f64, down: f64) -> (f64, f64) {
+        match self.0 {
+            2 => (1.0 - across, down),
+            3 => (1.0 - across, 1.0 - down),
+            4 => (across, 1.0 - down),
+            5 => (down, across),
+            6 => (1.0 - down, across),
+            7 => (1.0 - down, 1.0 - across),
+            8 => (down, 1.0 - across),
+            _ => (across, down),
+        }
+    }
+
     /// What undoes it.
     pub(crate) fn inverse(self) -> Self {
         Self(match self.0 {

@@ -114,9 +114,31 @@ impl JpegHeader {
         Ok((Size::new(width.into(), height.into()), components))
     }
 
+    /// The same picture without what is no part of it: EXIF, profiles, comments, and whatever follows its end. What its decoder goes by
+    /// (JFIF's and Adobe's segments) stays. `end` is what [`Self::check_complete`] gave.
+    pub(crate) fn without_metadata(&self, bytes: &[u8], end: usize) -> Vec<u8> {
+        let mut kept = Vec::with_capacity(end);
+        kept.extend_from_slice(&[0xff, START]);
+        let mut reader = BytesReader::new(bytes);
+        while let Some(marker) = next_marker(&mut reader).filter(|marker| *marker != START_OF_SCAN) {
+            let start = reader.position();
+            if matches!(marker, START | TEMPORARY | 0xd0..=0xd7) {
+                continue;
+            }
+            let described = segment(&mut reader).is_some() && !matches!(marker, 0xe1..=0xed | 0xef | 0xfe);
+            if let Some(segment) = bytes.get(start..reader.position()).filter(|_| described) {
+                kept.extend_from_slice(&[0xff, marker]);
+                kept.extend_from_slice(segment);
+            }
+        }
+        kept.extend_from_slice(&[0xff, START_OF_SCAN]);
+        kept.extend_from_slice(bytes.get(self.first_scan..end).unwrap_or_default());
+        kept
+    }
+
     /// Checks that the file goes on to its end marker, and does not hold an absurd number of scans. A decoder alone would fill
-    /// what is missing with grey.
-    pub(crate) fn check_complete(&self, bytes: &[u8]) -> Result<(), VisionError> {
+    /// what is missing with grey. Gives the position behind the end marker.
+    pub(crate) fn check_complete(&self, bytes: &[u8]) -> Result<usize, VisionError> {
         let rest = bytes.get(self.first_scan..).unwrap_or_default();
         let mut reader = BytesReader::new(rest);
         let mut scans = 1;
@@ -125,7 +147,7 @@ impl JpegHeader {
         loop {
             skip_to_marker(&mut reader);
             match next_marker(&mut reader).ok_or_else(truncated)? {
-                END => return Ok(()),
+                END => return Ok(self.first_scan + reader.position()),
                 0xd0..=0xd7 | TEMPORARY => {}
                 marker => {
                     scans += usize::from(marker == START_OF_SCAN);

@@ -11,3 +11,4 @@ mod inputs;
 mod largest_allocation;
 mod properties;
 mod rendering;
+mod sheets;
