@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 use breakwater_tests::artifacts::{Artifacts, root};
 use breakwater_tests::client::{Answer, Client};
@@ -13,6 +14,10 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::support::{eventually, ok, start};
+
+/// How long something may take that is about to happen.
+const PATIENCE: Duration = Duration::from_secs(30);
+const LOOK: Duration = Duration::from_millis(25);
 
 /// The virtual environment with Flask, or a line that says what did not run.
 pub(crate) fn flask_or_say(what: &str) -> Option<PathBuf> {
@@ -185,6 +190,23 @@ impl Host {
     /// A request that is passed through and must not be made twice. What comes back is the caller's business.
     pub(crate) async fn post(&self, path: &str) -> Answer {
         self.client.post(path, &json!({})).await.unwrap()
+    }
+
+    /// Waits until all of this stands in the service's log, in this order. What it logs comes through a pipe, a little later.
+    pub(crate) async fn logged(&self, wanted: &[&str]) {
+        let started = Instant::now();
+        loop {
+            let log = self.service.log();
+            let mut rest = log.as_str();
+            let missing = wanted.iter().find(|text| {
+                let after = rest.split_once(**text).map(|(_, after)| after);
+                rest = after.unwrap_or(rest);
+                after.is_none()
+            });
+            let Some(missing) = missing else { return };
+            assert!(started.elapsed() < PATIENCE, "{missing:?} is not in the log, or not behind what comes before:\n{log}");
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     /// Everything that a sidecar wrote lately, and what the service said about it, a line each.

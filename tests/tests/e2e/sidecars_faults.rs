@@ -44,7 +44,7 @@ async fn a_crash_is_noticed_at_once_and_it_is_started_again() {
     let killed = Instant::now();
     kill(pid(&before, 0));
     host.until("flask", "it is noticed", |status| status["last_error"].is_object()).await;
-    assert!(killed.elapsed() < Duration::from_secs(2), "{:?}", killed.elapsed());
+    assert!(killed.elapsed() < Duration::from_secs(5), "{:?}", killed.elapsed());
     let after = host.ready("flask").await;
     assert_ne!(pid(&after, 0), pid(&before, 0));
     assert_eq!((&after["last_error"]["type"], &instances(&after)[0]["restarts"]), (&json!("PROCESS_CRASH"), &json!(1)));
