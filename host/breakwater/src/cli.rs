@@ -1,6 +1,7 @@
 //! What can be typed.
 
 mod search;
+mod sheet;
 mod sidecar;
 
 use std::net::SocketAddr;
@@ -11,6 +12,7 @@ use breakwater_operations::Format;
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use search::{IndexArguments, ModelsArguments, ModelsCommand, SearchArguments};
+pub(crate) use sheet::{Rotate, SheetArguments};
 pub(crate) use sidecar::SidecarCommand;
 
 /// Finds faces, people and objects in photographs and cuts them where sandboxed plugins say.
@@ -32,6 +34,8 @@ pub(crate) enum Command {
     Crop(CropArguments),
     /// Find faces, people and objects in pictures here, without a server
     Detect(DetectArguments),
+    /// Put pictures on pages to print, here, without a server
+    Sheet(SheetArguments),
     /// Make the pictures of a folder findable, here, without a server
     Index(IndexArguments),
     /// Find the pictures that look like one, or that a text describes

@@ -12,6 +12,7 @@ pub(crate) mod plugin;
 pub(crate) mod reaper;
 pub(crate) mod search;
 pub(crate) mod serve;
+pub(crate) mod sheet;
 pub(crate) mod sidecar;
 pub(crate) mod status;
 

@@ -24,8 +24,8 @@ use crate::observe::{self, Observing};
 use crate::problem::Refusal;
 use crate::routes::{
     crop, detect, document, embeddings, features, flags, health, imports, inference, invoke, models, operations, pass_through, plugins,
-    process_image, products, registry, repository, search, search_by_image, sidecar_health, sidecar_logs, sidecars, status, strategies,
-    upstreams, warm_up,
+    process_image, products, registry, repository, search, search_by_image, sheets, sidecar_health, sidecar_logs, sidecars, status,
+    strategies, upstreams, warm_up,
 };
 
 /// What the server needs from the rest of the host.
@@ -84,6 +84,11 @@ impl App {
         FormLimits { body: self.body_limits(), max_fields, max_field_bytes, max_file_bytes }
     }
 
+    /// Of forms with the photographs of a sheet and their captions; the body is bounded as any other.
+    pub(crate) fn sheet_limits(&self) -> FormLimits {
+        FormLimits { max_fields: 2 * breakwater_operations::MAX_SHEET_IMAGES + 32, ..self.form_limits() }
+    }
+
     /// Of forms with a plugin.
     pub(crate) fn package_limits(&self) -> FormLimits {
         let max_file_bytes = self.config.max_package_bytes;
@@ -106,7 +111,7 @@ impl App {
     ),
     tags(
         (name = "operations", description = "Everything that can be called, by name"),
-        (name = "images", description = "Detection and cropping"),
+        (name = "images", description = "Detection, cropping and sheets of photographs"),
         (name = "search", description = "Finding products that look alike"),
         (name = "products", description = "What is searched for"),
         (name = "embeddings", description = "Pictures and texts as numbers that can be compared"),
@@ -127,6 +132,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(operations::get, invoke::invoke))
         .routes(routes!(detect::detect))
         .routes(routes!(crop::crop))
+        .routes(routes!(sheets::compose))
         .routes(routes!(process_image::process_image))
         .routes(routes!(search::search))
         .routes(routes!(search_by_image::search_by_image))

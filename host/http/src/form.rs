@@ -11,7 +11,7 @@ use crate::body::{self, BodyError, BodyLimits};
 use crate::json::unknown_field;
 
 /// Fields whose bytes are a picture.
-const PICTURES: [&str; 3] = ["image", "file", "files"];
+const PICTURES: [&str; 4] = ["image", "images", "file", "files"];
 
 /// How large a form may be.
 #[derive(Debug, Clone, Copy)]

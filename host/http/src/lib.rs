@@ -38,4 +38,5 @@ pub use routes::detect::DetectAnswer;
 pub use routes::import_body::ImportAnswer;
 pub use routes::product_body::ProductBody;
 pub use routes::search_answer::SearchAnswer;
+pub use routes::sheets_answer::SheetAnswer;
 pub use server::{Server, ServerError};

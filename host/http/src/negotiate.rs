@@ -116,6 +116,20 @@ pub(crate) fn attachment_type<'a>(headers: &HeaderMap, media_type: &'a str) -> O
     Some(if own >= bytes { media_type } else { BYTES })
 }
 
+/// Whether the client would rather have a sheet itself than a description of it. JSON wins a tie.
+///
+/// # Errors
+/// `http.not-acceptable`.
+pub(crate) fn wants_sheet(headers: &HeaderMap, media_type: &str) -> Result<bool, Failure> {
+    if attachment_type(headers, media_type).is_some() {
+        return Ok(true);
+    }
+    let text = accept(headers);
+    let ranges = ranges(&text);
+    let json = quality(&ranges, "application", "json").max(quality(&ranges, "application", "problem+json"));
+    if json > 0 { Ok(false) } else { Err(not_acceptable(&format!("a sheet of this format is application/json or {media_type}"))) }
+}
+
 fn not_acceptable(message: &str) -> Failure {
     Failure::invalid("http.not-acceptable", message)
 }
@@ -211,6 +225,21 @@ mod tests {
             ("text/plain, application/json;q=0.1", "text/plain; charset=utf-8", Some("text/plain; charset=utf-8")),
         ] {
             assert_eq!(attachment_type(&headers(accept), media_type), expected, "{accept} {media_type}");
+        }
+    }
+
+    #[test]
+    fn a_sheet_is_given_to_whoever_would_rather_have_it() {
+        for (accept, media_type, expected) in [
+            ("*/*", "application/pdf", Some(false)),
+            ("application/json", "image/png", Some(false)),
+            ("application/pdf", "application/pdf", Some(true)),
+            ("application/pdf, application/json;q=0.5", "application/pdf", Some(true)),
+            ("image/*", "image/png", Some(true)),
+            ("image/*", "application/pdf", None),
+            ("text/html", "application/pdf", None),
+        ] {
+            assert_eq!(wants_sheet(&headers(accept), media_type).ok(), expected, "{accept}");
         }
     }
 

@@ -6,6 +6,7 @@ pub(crate) mod detect;
 pub(crate) mod features;
 pub(crate) mod plan;
 pub(crate) mod search;
+pub(crate) mod sheet;
 
 use breakwater_core::{Attachment, Bounds, Detection, DetectionKind, Failure, Payload, Point, Rect, Size};
 use serde::{Deserialize, Serialize};

@@ -29,6 +29,7 @@ mod providers;
 pub mod readiness;
 pub mod search;
 pub mod services;
+pub mod sheet;
 pub mod sidecars;
 pub mod source;
 pub mod strategies;
@@ -58,5 +59,9 @@ pub use operations::{Operations, OperationsConfig, Parts};
 pub use output_size::WantedSize;
 pub use plan::PluginIdentity;
 pub use readiness::{CheckReport, CheckResult, NotReady, Readiness, ReadinessConfig};
+pub use sheet::{
+    GridLayout, MAX_IMAGES as MAX_SHEET_IMAGES, MissingCharacters, SheetContent, SheetDestination, SheetFile, SheetImage, SheetInput,
+    SheetOutput, SheetSpec,
+};
 pub use source::ImageSource;
 pub use strategies::StrategyInfo;

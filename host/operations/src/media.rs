@@ -20,6 +20,7 @@ use breakwater_vision::Format;
 use bytes::Bytes;
 
 pub(crate) use listing::Walk;
+pub(crate) use upload::Part;
 
 /// The longest path accepted, in bytes.
 const MAX_PATH: usize = 1024;

@@ -1,7 +1,7 @@
 //! The operations: their names, what they change, how long they may take, and whether an answer may be kept.
 //!
 //! The types of an operation's input and output are those of its module ([`crate::detect`], [`crate::features`], [`crate::search`],
-//! [`crate::plan`], [`crate::crop`]).
+//! [`crate::plan`], [`crate::crop`], [`crate::sheet`]).
 
 use std::time::Duration;
 
@@ -86,5 +86,17 @@ pub const CROP_IMAGE: Operation = Operation {
     cacheability: Cacheability::None,
 };
 
+/// Puts photographs on pages: [`crate::SheetInput`] to [`crate::SheetOutput`].
+pub const COMPOSE_SHEET: Operation = Operation {
+    name: "compose-sheet",
+    summary: "Arranges images on a sheet to print.",
+    // A sheet written under the media root is named by its content: writing it twice changes nothing.
+    effect: OperationEffect::Read,
+    // Hundreds of photographs are read, and perhaps decoded.
+    timeout: Duration::from_secs(600),
+    cacheability: Cacheability::None,
+};
+
 /// Every operation.
-pub const OPERATIONS: [Operation; 6] = [DETECT_OBJECTS, EXTRACT_FEATURES, EMBED_TEXT, SEARCH_PRODUCTS, PLAN_CROP, CROP_IMAGE];
+pub const OPERATIONS: [Operation; 7] =
+    [DETECT_OBJECTS, EXTRACT_FEATURES, EMBED_TEXT, SEARCH_PRODUCTS, PLAN_CROP, CROP_IMAGE, COMPOSE_SHEET];

@@ -106,6 +106,11 @@ impl Operations {
                 let output = self.crop_here(context, &snapshot.plugins, json::crop::input(payload, self.media().is_some())?).await?;
                 Ok(json::crop::history(&output).map(|()| json::crop::output(&output)))
             }
+            Local::ComposeSheet => {
+                let outcome = self.compose_here(context, &snapshot.plugins, json::sheet::input(payload, self.media().is_some())?).await?;
+                let Outcome { value, served_by, reasons, attempts, level, cached_age, elapsed } = outcome;
+                Ok(Outcome { value: json::sheet::output(value)?, served_by, reasons, attempts, level, cached_age, elapsed })
+            }
             Local::PlanCrop => self.plan_here(context, &snapshot.plugins, json::plan::input(payload)?).await,
         }
     }
@@ -124,7 +129,9 @@ impl Operations {
             ends: is_about_the_request,
             ask: Box::new(move |Asking { deadline, .. }| {
                 Box::pin(async move {
-                    if self.is_for_a_model_of_the_host(&call.operation, &call.payload) {
+                    let is_for_the_host = self.is_for_a_model_of_the_host(&call.operation, &call.payload)
+                        || json::sheet::is_beyond_others(&call.operation, &call.payload);
+                    if is_for_the_host {
                         return Ok(None);
                     }
                     let work = |context: CallContext| async move {

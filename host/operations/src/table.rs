@@ -27,11 +27,19 @@ pub(crate) enum Local {
     SearchProducts,
     PlanCrop,
     CropImage,
+    ComposeSheet,
 }
 
 impl Local {
-    const ALL: [Self; 6] =
-        [Self::DetectObjects, Self::ExtractFeatures, Self::EmbedText, Self::SearchProducts, Self::PlanCrop, Self::CropImage];
+    const ALL: [Self; 7] = [
+        Self::DetectObjects,
+        Self::ExtractFeatures,
+        Self::EmbedText,
+        Self::SearchProducts,
+        Self::PlanCrop,
+        Self::CropImage,
+        Self::ComposeSheet,
+    ];
 
     fn operation(self) -> Operation {
         match self {
@@ -41,6 +49,7 @@ impl Local {
             Self::SearchProducts => operation::SEARCH_PRODUCTS,
             Self::PlanCrop => operation::PLAN_CROP,
             Self::CropImage => operation::CROP_IMAGE,
+            Self::ComposeSheet => operation::COMPOSE_SHEET,
         }
     }
 
@@ -52,6 +61,7 @@ impl Local {
             Self::SearchProducts => json::search::spec(),
             Self::PlanCrop => json::plan::spec(),
             Self::CropImage => json::crop::spec(),
+            Self::ComposeSheet => json::sheet::spec(),
         }
     }
 }
@@ -227,7 +237,10 @@ mod tests {
     fn the_operations_of_the_host_are_there_without_configuration() {
         let table = table(&Chains::new());
         let names: Vec<_> = table.entries().map(|entry| entry.spec().name.as_str()).collect();
-        assert_eq!(names, ["crop-image", "detect-objects", "embed-text", "extract-features", "plan-crop", "search-products"]);
+        assert_eq!(
+            names,
+            ["compose-sheet", "crop-image", "detect-objects", "embed-text", "extract-features", "plan-crop", "search-products"]
+        );
         assert!(matches!(table.get("detect-objects").unwrap().live.as_slice(), [Live::Local(Local::DetectObjects)]));
     }
 

@@ -61,8 +61,21 @@ impl MediaRoot {
     }
 }
 
+impl MediaRoot {
+    /// A file in the output folder that is not whole yet. Blocks.
+    pub(crate) fn begin_part(&self) -> std::io::Result<Part> {
+        let folder = output::open_folder(&self.shared.root, &self.shared.output_folder)?;
+        Part::open(folder)
+    }
+
+    /// What a file of the output folder is called in calls.
+    pub(crate) fn output_path(&self, name: &str) -> String {
+        format!("/{}/{name}", self.shared.output_folder)
+    }
+}
+
 /// A file that is not whole yet; gone when it is dropped.
-struct Part {
+pub(crate) struct Part {
     folder: OwnedFd,
     temporary: String,
     file: File,
@@ -70,11 +83,24 @@ struct Part {
 
 impl Part {
     fn begin(folder: OwnedFd) -> Result<Self, Failure> {
+        Self::open(folder).map_err(failed)
+    }
+
+    fn open(folder: OwnedFd) -> std::io::Result<Self> {
         let temporary = format!(".list-{}-{}.part", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file =
-            rustix::fs::openat(&folder, &temporary, flags, Mode::RUSR | Mode::WUSR | Mode::RGRP).map_err(|error| failed(error.into()))?;
+        let file = rustix::fs::openat(&folder, &temporary, flags, Mode::RUSR | Mode::WUSR | Mode::RGRP)?;
         Ok(Self { folder, temporary, file: file.into() })
+    }
+
+    /// What is written into.
+    pub(crate) fn file(&mut self) -> &mut File {
+        &mut self.file
+    }
+
+    /// Gives the file its name. Not synced: after a power cut it may be missing or empty, and making it again replaces it.
+    pub(crate) fn keep(self, name: &str) -> std::io::Result<()> {
+        Ok(rustix::fs::renameat(&self.folder, &self.temporary, &self.folder, name)?)
     }
 
     /// An import that was accepted goes on with this file after a crash, so it is synced.

@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use cosmic_text::skrifa::FontRef;
 use cosmic_text::skrifa::raw::TableProvider as _;
-use cosmic_text::{
-    Attrs, Buffer, Ellipsize, EllipsizeHeightLimit, Family, Font, FontSystem, Metrics, Shaping, Weight, Wrap, fontdb,
-};
+use cosmic_text::{Attrs, Buffer, Ellipsize, EllipsizeHeightLimit, Family, Font, FontSystem, Metrics, Shaping, Weight, Wrap, fontdb};
 
 /// The font that captions are set in; others only help out where it lacks characters.
 const FAMILY: &str = "DejaVu Sans";
@@ -90,7 +88,8 @@ fn system(with_others: bool) -> FontSystem {
         db.load_system_fonts();
         let unusable = |face: &fontdb::FaceInfo| {
             let same = face.families.iter().any(|(family, _)| family == FAMILY);
-            let outlines = |data: &[u8], index| FontRef::from_index(data, index).is_ok_and(|font| font.glyf().is_ok() || font.cff().is_ok());
+            let outlines =
+                |data: &[u8], index| FontRef::from_index(data, index).is_ok_and(|font| font.glyf().is_ok() || font.cff().is_ok());
             !ours.contains(&face.id) && (same || !db.with_face_data(face.id, outlines).unwrap_or(false))
         };
         let removed: Vec<fontdb::ID> = db.faces().filter(|face| unusable(face)).map(|face| face.id).collect();

@@ -104,7 +104,7 @@ pub enum SheetError {
         reason: String,
     },
     /// Where the sheet goes takes no more.
-    #[error("the sheet cannot be written: {0}")]
+    #[error("the sheet cannot be written")]
     WriteFailed(#[from] io::Error),
 }
 
@@ -145,6 +145,11 @@ impl SheetError {
 
 impl From<SheetError> for Failure {
     fn from(error: SheetError) -> Self {
-        Self::new(error.kind(), error.code(), error.to_string()).from_origin("vision")
+        let failure = Self::new(error.kind(), error.code(), error.to_string()).from_origin("vision");
+        match error {
+            // Where files are is for the log.
+            SheetError::WriteFailed(cause) => failure.caused_by(cause),
+            _ => failure,
+        }
     }
 }

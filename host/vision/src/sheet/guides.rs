@@ -73,7 +73,8 @@ pub(super) fn lines(guides: CutGuides, media: PaperSize, cells: &[Cell]) -> Vec<
             let bound = |of: fn(&Area) -> Length| cells.iter().map(move |cell| of(&cell.bleed));
             let (left, right) = (bound(|area| area.left).min().unwrap_or_default(), bound(Area::right).max().unwrap_or_default());
             let captions = cells.iter().filter_map(|cell| cell.caption.as_ref().map(Area::bottom));
-            let (top, bottom) = (bound(|area| area.top).min().unwrap_or_default(), bound(Area::bottom).chain(captions).max().unwrap_or_default());
+            let (top, bottom) =
+                (bound(|area| area.top).min().unwrap_or_default(), bound(Area::bottom).chain(captions).max().unwrap_or_default());
             let before = |end: Length| ((end - AWAY - MARK).max(zero), end - AWAY);
             let after = |start: Length, end: Length| (start + AWAY, (start + AWAY + MARK).min(end));
             let (above, below) = (before(top), after(bottom, media.height));

@@ -161,7 +161,8 @@ fn photographs(options: &PageOptions, free: Area, size: PaperSize, turn: bool) -
         return Err(SheetError::DoesNotFit { what: format!("a photograph of {size} is too small to be cut out") });
     }
     let fitting = |size: PaperSize| {
-        let along = |length: Length, each: Length| ((length + options.gap).get().max(0) / (each + options.gap).get()).min(i64::from(MAX_LINES));
+        let along =
+            |length: Length, each: Length| ((length + options.gap).get().max(0) / (each + options.gap).get()).min(i64::from(MAX_LINES));
         (along(free.height, size.height + options.caption), along(free.width, size.width))
     };
     let (upright, lying) = (fitting(size), fitting(size.swapped()));

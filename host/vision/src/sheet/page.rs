@@ -82,7 +82,8 @@ impl FromStr for PaperSize {
         let invalid = || SheetError::SizeInvalid { text: text.chars().take(40).collect() };
         let spelled = text.replace('"', "in");
         let (width, height) = spelled.split_once(['x', 'X', '×']).ok_or_else(invalid)?;
-        let unit: String = height.trim().to_ascii_lowercase().trim_start_matches(|c: char| c.is_ascii_digit() || c == '.' || c == ' ').into();
+        let unit: String =
+            height.trim().to_ascii_lowercase().trim_start_matches(|c: char| c.is_ascii_digit() || c == '.' || c == ' ').into();
         let unit = if unit.is_empty() { "mm" } else { unit.as_str() };
         let edge = |text| Length::parse(text, unit).ok().filter(|length| *length > Length::ZERO).ok_or_else(invalid);
         Ok(Self { width: edge(width)?, height: edge(height)? })

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use breakwater_core::{Rect, Size};
 use breakwater_vision::sheet::{
-    Arrangement, Composer, CutGuides, Fit, Length, Margins, PageOptions, PageOrientation, PaperSize, Photograph, SheetFormat, SheetOptions, Target,
-    caption_height,
+    Arrangement, Composer, CutGuides, Fit, Length, Margins, PageOptions, PageOrientation, PaperSize, Photograph, SheetFormat, SheetOptions,
+    Target, caption_height,
 };
 use breakwater_vision::{Detail, Image, Limits};
 use jpeg_encoder::ColorType;
@@ -133,11 +133,7 @@ fn metadata_stays_out_of_a_sheet() {
 
 #[test]
 fn pixels_of_a_page_are_where_the_layout_says() {
-    let photographs = [
-        plain([200, 0, 0], Size::new(30, 40)),
-        plain([0, 200, 0], Size::new(40, 30)),
-        plain([0, 0, 200], Size::new(10, 10)),
-    ];
+    let photographs = [plain([200, 0, 0], Size::new(30, 40)), plain([0, 200, 0], Size::new(40, 30)), plain([0, 0, 200], Size::new(10, 10))];
     let mut options = options(SheetFormat::Png, Arrangement::Photographs { size: "35x45mm".parse().unwrap(), turn: true });
     options.dpi = Some(300);
     let pages = compose(&options, &photographs);
@@ -181,7 +177,9 @@ fn a_page_of_too_many_pixels_is_refused_before_it_is_made() {
     (options.page.paper, options.dpi) = (PaperSize { width: PaperSize::MAX_EDGE, height: PaperSize::MAX_EDGE }, Some(1200));
     let refused = Composer::begin(&options, options.layout().unwrap(), Limits::default(), Files::default());
     assert_eq!(refused.err().unwrap().code(), "sheet.too-many-pixels");
-    for (dpi, quality, caption_size) in [(Some(35), None, 8.0), (Some(1201), None, 8.0), (None, Some(0), 8.0), (None, None, 3.9), (None, None, 73.0)] {
+    for (dpi, quality, caption_size) in
+        [(Some(35), None, 8.0), (Some(1201), None, 8.0), (None, Some(0), 8.0), (None, None, 3.9), (None, None, 73.0)]
+    {
         let wrong = SheetOptions { dpi, quality, caption_size, ..options.clone() };
         assert_eq!(wrong.layout().unwrap_err().code(), "sheet.option-out-of-range");
     }

@@ -96,7 +96,8 @@ mod tests {
         let bytes = file.finish(later).unwrap();
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let table = bytes.windows(7).position(|bytes| bytes == b"xref\n0 ").unwrap();
-        let entries: Vec<usize> = text[text.find("xref\n").unwrap()..].lines().skip(3).take(2).map(|line| line[..10].parse().unwrap()).collect();
+        let entries: Vec<usize> =
+            text[text.find("xref\n").unwrap()..].lines().skip(3).take(2).map(|line| line[..10].parse().unwrap()).collect();
         for (id, offset) in [later, pages].iter().zip(&entries) {
             assert!(bytes[*offset..].starts_with(format!("{} 0 obj", id.get()).as_bytes()), "{id:?}");
         }

@@ -33,7 +33,8 @@ pub(super) struct Fonts {
 impl Fonts {
     /// The number under which a subset shows a glyph.
     pub(super) fn glyph<W: Write>(&mut self, file: &mut PdfFile<W>, font: FontKey, glyph: u16, text: &str) -> u16 {
-        let used = self.used.entry(font).or_insert_with(|| Used { id: file.reserve(), remapper: GlyphRemapper::new(), texts: BTreeMap::new() });
+        let used =
+            self.used.entry(font).or_insert_with(|| Used { id: file.reserve(), remapper: GlyphRemapper::new(), texts: BTreeMap::new() });
         let number = used.remapper.remap(glyph);
         if number > 0 && !text.is_empty() {
             used.texts.entry(number).or_insert_with(|| text.to_owned());
@@ -89,7 +90,11 @@ fn write<W: Write>(file: &mut PdfFile<W>, used: &Used, face: &FontRef, subset: &
         descriptor.bbox(Rect::new(scaled(bounds.x_min), scaled(bounds.y_min), scaled(bounds.x_max), scaled(bounds.y_max)));
         descriptor.ascent(scaled(metrics.ascent)).descent(scaled(metrics.descent));
         descriptor.cap_height(scaled(metrics.cap_height.unwrap_or(metrics.ascent)));
-        if is_cff { descriptor.font_file3(outlines) } else { descriptor.font_file2(outlines) };
+        if is_cff {
+            descriptor.font_file3(outlines)
+        } else {
+            descriptor.font_file2(outlines)
+        };
     })?;
     let cid_font = file.add(|chunk, id| {
         let mut font = chunk.cid_font(id);
@@ -98,7 +103,8 @@ fn write<W: Write>(file: &mut PdfFile<W>, used: &Used, face: &FontRef, subset: &
         if !is_cff {
             font.cid_to_gid_map_predefined(Name(b"Identity"));
         }
-        let advances = used.remapper.remapped_gids().map(|glyph| widths.advance_width(GlyphId::from(glyph)).unwrap_or(0.0) * to_thousandths);
+        let advances =
+            used.remapper.remapped_gids().map(|glyph| widths.advance_width(GlyphId::from(glyph)).unwrap_or(0.0) * to_thousandths);
         font.widths().consecutive(0, advances);
     })?;
     let meaning = {
@@ -121,7 +127,8 @@ fn base_name(face: &FontRef, subset: &[u8]) -> String {
     let name = face.localized_strings(StringId::POSTSCRIPT_NAME).english_or_first();
     let name: String = name.map(|name| name.chars().filter(char::is_ascii_graphic).take(60).collect()).unwrap_or_default();
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
-    let name: String = if name.is_empty() || face.head().is_err() { "Font".to_owned() } else { name.chars().filter(|c| plain(*c)).collect() };
+    let name: String =
+        if name.is_empty() || face.head().is_err() { "Font".to_owned() } else { name.chars().filter(|c| plain(*c)).collect() };
     let letters = blake3::hash(subset).as_bytes().iter().take(6).map(|byte| char::from(b'A' + byte % 26)).collect::<String>();
     format!("{letters}+{name}")
 }
