@@ -9,8 +9,10 @@ use tokio::net::TcpStream;
 use crate::config::{Launch, Readiness, SidecarConfig};
 use crate::proc;
 
-/// How often it is looked whether a port was opened; a look takes tens of microseconds.
+/// How often it is looked whether a port was opened; a look takes tens of microseconds where there are few connections.
 const OPEN_LOOK: Duration = Duration::from_millis(20);
+/// How much longer than a look the wait for the next one is, at least: looking takes at most this part of one processor.
+const OPEN_LOOK_SHARE: u32 = 30;
 
 /// Why it is not well, as the log writes it in brackets.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -61,8 +63,13 @@ impl Target {
     pub(crate) async fn opened(&self) {
         match self.address {
             Some(address) => {
-                while !proc::is_listening(address.port()) {
-                    tokio::time::sleep(OPEN_LOOK).await;
+                loop {
+                    let began = std::time::Instant::now();
+                    if proc::is_listening(address.port()) {
+                        return;
+                    }
+                    // The kernel's list is long where there are many connections.
+                    tokio::time::sleep(OPEN_LOOK.max(began.elapsed() * OPEN_LOOK_SHARE)).await;
                 }
             }
             None => std::future::pending().await,
