@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::task::JoinSet;
 
-use crate::sidecar_service::{Host, Section, flask_or_say, instances, last, pid};
+use crate::sidecar_service::{Host, Section, flask_or_say, instances, last, pid, script};
 use crate::support::{eventually, ok};
 
 /// Callers at once.
@@ -116,6 +116,25 @@ async fn a_rolling_restart_under_load_fails_no_request() {
         (last(&restarted, 0, "ready").unwrap(), last(&restarted, 1, "draining").or(last(&restarted, 1, "stopping")).unwrap());
     assert!(first <= second, "the second goes when the first is back: {restarted}");
     println!("a rolling restart of two under load: failed requests 0 of {answered}");
+}
+
+#[tokio::test]
+async fn a_restart_that_cannot_work_leaves_what_runs_alone() {
+    let Some(flask) = flask_or_say("a restart that cannot work") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("flask_server.py");
+    std::fs::copy(script("flask_server.py"), &copy).unwrap();
+    let host = Host::start(&[pool(&flask).set("script", &copy)]);
+    let before = host.ready("flask").await;
+    std::fs::remove_file(&copy).unwrap();
+    for order in ["rolling-restart", "restart"] {
+        let refused = host.order("flask", order).await;
+        assert_eq!((refused.status, refused.code().as_str()), (503, "sidecar.start-failed"), "{}", refused.beginning());
+        assert_eq!(refused.json().unwrap()["details"]["error"]["type"], "SCRIPT_NOT_FOUND");
+        let status = host.status("flask").await;
+        assert_eq!((pid(&status, 0), pid(&status, 1)), (pid(&before, 0), pid(&before, 1)), "{order}");
+        assert_eq!(host.client.get("/flask/work").await.unwrap().status, 200);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
