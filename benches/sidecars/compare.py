@@ -79,7 +79,7 @@ class Breakwater(Supervisor):
         self.folder.joinpath("breakwater.toml").write_text(f"""
 [telemetry]
 log_filter = "warn"
-[sidecars.work]
+[sidecars.flask]
 script = "{HERE}/server.py"
 virtualenv = "{self.options.venv}"
 imports = ["flask"]
@@ -101,12 +101,12 @@ auto_restart = true
         return command, dict(os.environ)
 
     def status(self):
-        answer = get(self.api, "/v1/sidecars/work")
+        answer = get(self.api, "/v1/sidecars/flask")
         return json.loads(answer[1]) if answer and answer[0] == 200 else None
 
     def post(self, what):
         connection = http.client.HTTPConnection("127.0.0.1", self.api, timeout=120)
-        connection.request("POST", f"/v1/sidecars/work/{what}")
+        connection.request("POST", f"/v1/sidecars/flask/{what}")
         answer = connection.getresponse()
         body = answer.read()
         connection.close()

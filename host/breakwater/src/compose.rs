@@ -31,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::places::Surroundings;
 pub(crate) use convert::{http_config, log_config, readiness_config};
-pub(crate) use sidecars::{EXEC, REAP, sidecar_configs};
+pub(crate) use sidecars::{EXEC, REAP, sidecar_config, sidecar_configs};
 
 /// The version in `--version`, logs and metrics.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -153,10 +153,11 @@ impl Host {
         let deadline = Deadline::after(patience);
         self.catalogue.shutdown(deadline).await;
         self.operations.stop_search(deadline).await;
-        // Last of what calls need: a sidecar that ends too slowly for this is ended by its reaper once the host is gone.
-        if deadline.bound("stopping the sidecars", self.sidecars.shutdown()).await.is_err() {
+        // Each has the time that its settings allow. One that takes longer is ended by its reaper once the host is gone.
+        if tokio::time::timeout(self.sidecars.end_patience(), self.sidecars.shutdown()).await.is_err() {
             tracing::warn!("not every sidecar ended in time");
         }
+        let deadline = Deadline::after(patience);
         self.stop.cancel();
         if deadline.bound("stopping inference", self.inference.shutdown()).await.is_err() {
             tracing::warn!("inference did not stop in time");

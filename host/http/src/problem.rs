@@ -27,6 +27,7 @@ const BY_CODE: &[(&str, StatusCode)] = &[
     ("embedder.in-use", StatusCode::CONFLICT),
     ("import.running", StatusCode::CONFLICT),
     ("import.source-changed", StatusCode::CONFLICT),
+    ("sidecar.interrupted", StatusCode::CONFLICT),
 ];
 
 /// How the codes begin that are about a service elsewhere.

@@ -150,6 +150,8 @@ pub struct SidecarConfig {
     pub working_dir: Option<PathBuf>,
     /// Variables of its environment, beside the host's own and those of `env_file`, which they override.
     pub environment: BTreeMap<String, String>,
+    /// Variables of the host that it does not get, such as those that hold the host's secrets.
+    pub withheld: BTreeSet<String>,
     /// A file of variables. Not given: `.env` in the working directory, if there is one.
     pub env_file: Option<PathBuf>,
     /// A Python virtual environment.
@@ -203,6 +205,7 @@ impl SidecarConfig {
             pass_socket: false,
             working_dir: None,
             environment: BTreeMap::new(),
+            withheld: BTreeSet::new(),
             env_file: None,
             virtualenv: None,
             imports: Vec::new(),
@@ -222,9 +225,17 @@ impl SidecarConfig {
         }
     }
 
-    /// What kind of program it is.
+    /// What kind of program it is. What runs by itself in a virtual environment is Python's, such as gunicorn.
     #[must_use]
     pub fn runtime(&self) -> Runtime {
+        match self.program_runtime() {
+            Runtime::Binary if self.virtualenv.is_some() && !matches!(self.launch, Launch::External(_)) => Runtime::Python,
+            runtime => runtime,
+        }
+    }
+
+    /// What kind of program is named.
+    pub(crate) fn program_runtime(&self) -> Runtime {
         match &self.launch {
             Launch::Script { path, interpreter: None, .. } => Runtime::of_script(path),
             // An interpreter of a name that tells nothing runs what the script is.
@@ -282,6 +293,16 @@ impl SidecarConfig {
         }
         if !(1..=Self::MAX_INSTANCES).contains(&self.instances) {
             return wrong(format!("it has 1 to {} instances", Self::MAX_INSTANCES));
+        }
+        let words: &[String] = match &self.launch {
+            Launch::Script { arguments, .. } => arguments,
+            Launch::Command(command) => command,
+            Launch::External(_) => &[],
+        };
+        if self.port == 0 && self.pass_socket && words.iter().any(|word| word.contains("{port}")) {
+            return wrong(
+                "the port of a socket that is handed over is known as PORT alone, not as {port}, unless `port` names it".to_owned(),
+            );
         }
         if self.port != 0 && u32::from(self.port) + self.instances - 1 > u32::from(u16::MAX) {
             return wrong(format!("there are no {} ports from {} on", self.instances, self.port));

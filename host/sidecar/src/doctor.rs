@@ -25,7 +25,7 @@ pub async fn examine(name: &str, config: &SidecarConfig) -> Report {
     if let Launch::External(url) = &config.launch {
         return external(name, config, url).await;
     }
-    let mut findings = preflight::examine(config, 0, config.port_of(0), Depth::Whole).await;
+    let mut findings = preflight::examine(config, 0, config.port_of(0), Depth::Whole, None).await;
     for instance in 1..config.instances {
         let port = config.port_of(instance);
         if port == 0 {

@@ -8,6 +8,8 @@ use crate::config::SidecarConfig;
 
 /// Variables of the host that are not for others: they may hold its secrets.
 const OWN: &str = "BREAKWATER__";
+/// What whoever started the host told the host alone.
+const OF_ITS_STARTER: [&str; 6] = ["NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"];
 
 /// Why an environment cannot be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,8 +33,11 @@ pub(crate) fn of(
     port: u16,
     host: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<BTreeMap<OsString, OsString>, EnvironmentError> {
-    let mut variables: BTreeMap<OsString, OsString> =
-        host.into_iter().filter(|(name, _)| !name.to_string_lossy().starts_with(OWN)).collect();
+    let is_for_it = |name: &OsString| {
+        let name = name.to_string_lossy();
+        !name.starts_with(OWN) && !OF_ITS_STARTER.contains(&name.as_ref()) && !config.withheld.contains(name.as_ref())
+    };
+    let mut variables: BTreeMap<OsString, OsString> = host.into_iter().filter(|(name, _)| is_for_it(name)).collect();
     for (name, value) in from_file(config)? {
         variables.insert(name.into(), value.into());
     }
@@ -135,10 +140,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(".env"), "A=file\nB='from file'\nPORT=9\n").unwrap();
         let mut config = script(folder.path());
+        config.withheld = ["SHELL".to_owned()].into();
         config.environment = [("B".to_owned(), "table".to_owned()), ("FLASK_PORT".to_owned(), "1".to_owned())].into();
         let variables = of(&config, 2, 5003, host()).unwrap();
         let get = |name: &str| variables.get(OsStr::new(name)).map(|value| value.to_str().unwrap());
-        assert_eq!((get("A"), get("B"), get("SHELL")), (Some("file"), Some("table"), Some("/bin/sh")));
+        assert_eq!((get("A"), get("B"), get("SHELL")), (Some("file"), Some("table"), None));
         assert_eq!((get("PORT"), get("FLASK_PORT"), get("HOST")), (Some("5003"), Some("5003"), Some("127.0.0.1")));
         assert_eq!((get("SIDECAR_INSTANCE"), get("PYTHONUNBUFFERED")), (Some("2"), Some("1")));
         assert_eq!(get("BREAKWATER__CACHE__REDIS_URL"), None);

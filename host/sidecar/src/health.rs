@@ -65,7 +65,7 @@ impl Target {
             Some(address) => {
                 loop {
                     let began = std::time::Instant::now();
-                    if proc::is_listening(address.port()) {
+                    if proc::is_listening(address) {
                         return;
                     }
                     // The kernel's list is long where there are many connections.

@@ -10,12 +10,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use breakwater_upstream::ManagedEndpoint;
+use futures_util::future::OptionFuture;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::diagnosis;
-use crate::error::SidecarError;
+use crate::error::{ErrorKind, SidecarError};
 use crate::exit::Exit;
 use crate::health::Target;
 use crate::observer::Change;
@@ -134,6 +135,7 @@ impl Instance {
         match order.wish {
             Wish::Start | Wish::Restart => {
                 self.restarts.forget();
+                self.record().stable();
                 // Somebody has changed something, perhaps what is needed.
                 self.depth = Depth::Whole;
                 self.waiting.push(order.done);
@@ -141,7 +143,9 @@ impl Instance {
             }
             Wish::Stop => {
                 self.answer(Ok(()));
-                self.sidecar.change(self.number, State::Stopped, Some(Change::Stopped), "as it was told to", None);
+                if self.record().state() != State::Stopped {
+                    self.sidecar.change(self.number, State::Stopped, Some(Change::Stopped), "as it was told to", None);
+                }
                 let _ = order.done.send(Ok(()));
                 Next::Rest
             }
@@ -158,30 +162,22 @@ impl Instance {
     /// One life. Nothing when all ends.
     async fn start_and_watch(&mut self) -> Option<Next> {
         if let Err(wait) = self.restarts.start(Instant::now()) {
-            let limit = &self.sidecar.config.restart;
-            let message = format!(
-                "it was started {} times within {:?}, which is the limit (start_limit); the next start is possible in {:.0} s",
-                limit.start_limit,
-                limit.start_window,
-                wait.as_secs_f64().ceil()
-            );
-            let error = diagnosis::explain(
-                &self.sidecar.config,
-                &self.sidecar.name,
-                crate::error::ErrorKind::UnknownError,
-                message,
-                Vec::new(),
-                Vec::new(),
-            );
+            let error = self.too_many_starts(wait);
+            self.sidecar.tell_failure(self.number, &error);
             return Some(self.give_up(error));
         }
         let sidecar = Arc::clone(&self.sidecar);
+        if sidecar.missing_need().is_some() {
+            // That may take for ever; the state says what it waits for.
+            self.answer(Ok(()));
+        }
         let mut half = None;
         let started = {
             let mut starting = std::pin::pin!(start::start(&sidecar, self.number, self.depth, &mut half));
             loop {
                 match unless_told(&mut self.orders, &self.stop, starting.as_mut()).await {
                     // That is what is being done.
+                    Met::Order(Order { wish: Wish::Start, done }) if sidecar.missing_need().is_some() => drop(done.send(Ok(()))),
                     Met::Order(Order { wish: Wish::Start, done }) => self.waiting.push(done),
                     met => break met,
                 }
@@ -194,25 +190,26 @@ impl Instance {
             }
             Met::Done(Err(error)) => {
                 self.depth = Depth::Whole;
+                self.end_half(half, "it did not become ready").await;
                 Some(self.failed(error, None))
             }
             Met::Order(order) => {
-                self.end_half(half).await;
+                self.end_half(half, "before it was ready").await;
                 // Whoever waited for a start sees that somebody else decided otherwise.
                 self.answer(Ok(()));
                 Some(self.obey_at_rest(order))
             }
             Met::End => {
-                self.end_half(half).await;
+                self.end_half(half, "before it was ready").await;
                 None
             }
         }
     }
 
     /// Ends a process that was about to become ready.
-    async fn end_half(&self, process: Option<Process>) {
+    async fn end_half(&self, process: Option<Process>, why: &str) {
         if let Some(process) = process {
-            self.sidecar.change(self.number, State::Stopping, None, "before it was ready", Some(process.pid));
+            self.sidecar.change(self.number, State::Stopping, None, why, Some(process.pid));
             process.stop(self.sidecar.config.shutdown_timeout).await;
         }
     }
@@ -231,6 +228,8 @@ impl Instance {
             let mut memory = std::pin::pin!(watch::until_too_large(&sidecar, self.number, process.reaper_pid()));
             let mut stable = std::pin::pin!(tokio::time::sleep(config.restart.stable_after));
             let mut is_stable = false;
+            // Whether it could be started anew is looked at beside everything else.
+            let mut look = None;
             loop {
                 tokio::select! {
                     exit = process.ended() => break Ended::Itself(exit),
@@ -242,16 +241,26 @@ impl Instance {
                         self.record().stable();
                     }
                     () = self.stop.cancelled() => break Ended::Told(None),
-                    order = self.orders.recv() => match order {
-                        Some(Order { wish: Wish::Start, done }) => drop(done.send(Ok(()))),
-                        Some(Order { wish: Wish::Restart, done }) => match start::could_start(&sidecar, self.number).await {
-                            Ok(()) => break Ended::Told(Some(Order { wish: Wish::Restart, done })),
+                    Some(looked) = OptionFuture::from(look.as_mut()), if look.is_some() => {
+                        look = None;
+                        match looked {
+                            Ok(()) => break Ended::Restart,
                             // What runs is better than what cannot.
                             Err(error) => {
                                 self.record().failed(&error);
                                 sidecar.tell_failure(self.number, &error);
-                                drop(done.send(Err(Box::new(error))));
+                                self.answer(Err(&error));
                             }
+                        }
+                    }
+                    order = self.orders.recv() => match order {
+                        Some(Order { wish: Wish::Start, done }) => drop(done.send(Ok(()))),
+                        Some(Order { wish: Wish::Restart, done }) => match self.restarts.may_start(Instant::now()) {
+                            Ok(()) => {
+                                self.waiting.push(done);
+                                look.get_or_insert_with(|| Box::pin(start::could_start(&sidecar, self.number)));
+                            }
+                            Err(wait) => drop(done.send(Err(Box::new(self.too_many_starts(wait))))),
                         },
                         order => break Ended::Told(order),
                     },
@@ -261,7 +270,7 @@ impl Instance {
         match ended {
             Ended::Itself(exit) => {
                 self.unpublish();
-                process.finish().await;
+                let exit = Exit { left: process.finish().await, ..exit };
                 let error = start::crashed(&sidecar, exit, writer.stderr_lines());
                 Some(self.failed(error, Some(exit)))
             }
@@ -273,16 +282,40 @@ impl Instance {
                 Some(self.failed(diagnosis::explain(config, &sidecar.name, kind, message, Vec::new(), stderr), None))
             }
             Ended::Told(order) => {
-                self.drain(&target, pid).await;
-                self.sidecar.change(self.number, State::Stopping, None, "as it was told to", Some(pid));
-                let exit = process.stop(config.shutdown_timeout).await;
-                self.sidecar.change(self.number, State::Stopped, Some(Change::Stopped), &format!("it ended {exit}"), Some(pid));
-                let next = order.map(|order| self.obey_at_rest(order));
+                self.end(process, &target).await;
+                // Whoever waited for a restart sees that somebody else decided otherwise.
+                self.answer(Ok(()));
+                order.map(|order| self.obey_at_rest(order))
+            }
+            Ended::Restart => {
+                self.end(process, &target).await;
+                self.restarts.forget();
+                self.record().stable();
                 // It was looked at just now.
                 self.depth = Depth::Quick;
-                next
+                Some(Next::Start)
             }
         }
+    }
+
+    /// Ends a process that is ready, after the calls that run.
+    async fn end(&self, process: Process, target: &Target) {
+        let pid = process.pid;
+        self.drain(target, pid).await;
+        self.sidecar.change(self.number, State::Stopping, None, "as it was told to", Some(pid));
+        let exit = process.stop(self.sidecar.config.shutdown_timeout).await;
+        self.sidecar.change(self.number, State::Stopped, Some(Change::Stopped), &format!("it ended {exit}"), Some(pid));
+    }
+
+    fn too_many_starts(&self, wait: Duration) -> SidecarError {
+        let limit = &self.sidecar.config.restart;
+        let message = format!(
+            "it was started {} times within {:?}, which is the limit (start_limit); the next start is possible in {:.0} s",
+            limit.start_limit,
+            limit.start_window,
+            wait.as_secs_f64().ceil()
+        );
+        diagnosis::explain(&self.sidecar.config, &self.sidecar.name, ErrorKind::UnknownError, message, Vec::new(), Vec::new())
     }
 
     fn publish(&self, target: &Target, accepting: bool) {
@@ -321,7 +354,8 @@ impl Instance {
     fn failed(&mut self, error: SidecarError, exit: Option<Exit>) -> Next {
         self.record().failed(&error);
         self.sidecar.tell_failure(self.number, &error);
-        if error.kind.needs_a_hand() {
+        // What was only guessed from its output may be otherwise the next time.
+        if error.kind.needs_a_hand() && error.probes.iter().any(|probe| !probe.ok) {
             self.answer(Err(&error));
             let message = format!("{}: it is not tried again before somebody has mended that", error.kind);
             self.sidecar.change(self.number, State::Failed, Some(Change::GaveUp), &message, None);
@@ -337,7 +371,9 @@ impl Instance {
                 self.answer(Err(&error));
                 self.record().restarting(attempt);
                 let most = self.sidecar.config.restart.max_attempts;
-                let message = format!("Attempting automatic restart ({attempt}/{most}) in {} ms", after.as_millis());
+                let after_ms = after.as_millis();
+                let message =
+                    format!("{}: {}. Attempting automatic restart ({attempt}/{most}) in {after_ms} ms", error.kind, error.message);
                 self.sidecar.change(self.number, State::Restarting, Some(Change::Restarting), &message, None);
                 Next::StartAfter(after)
             }
@@ -370,7 +406,9 @@ enum Ended {
     /// By itself.
     Itself(Exit),
     /// It has to be ended.
-    Must((crate::error::ErrorKind, String)),
+    Must((ErrorKind, String)),
     /// Somebody wants something, or all ends.
     Told(Option<Order>),
+    /// Somebody wants it anew, and it could be started.
+    Restart,
 }

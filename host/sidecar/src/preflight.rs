@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use regex::Regex;
+use rustix::process::{Pid, Signal, kill_process_group};
 use semver::Version;
 use tokio::io::AsyncReadExt as _;
 use tokio::process::Command;
@@ -16,7 +17,9 @@ use crate::config::{Launch, SidecarConfig};
 use crate::environment::{self, find_program};
 use crate::error::{ErrorKind, Probe};
 use crate::ports;
-use crate::process::Plan;
+use crate::process::{Plan, ReaperCommand};
+use crate::reaper::COMPLAINT;
+use crate::reaper::arguments::Exec;
 use crate::runtime::Runtime;
 
 /// How often it is looked again when something is not as it should be (the process bridge's validation).
@@ -77,7 +80,9 @@ pub(crate) enum Depth {
 
 /// Looks at everything that an instance on `port` needs. Nothing is left out after something is wrong, so that all of it can be mended at
 /// once, except where the one makes the other impossible to look at.
-pub(crate) async fn examine(config: &SidecarConfig, instance: u32, port: u16, depth: Depth) -> Findings {
+///
+/// Programs that are tried for what they say run through `reaper`, if there is one, so that they end with this process.
+pub(crate) async fn examine(config: &SidecarConfig, instance: u32, port: u16, depth: Depth, reaper: Option<&ReaperCommand>) -> Findings {
     let mut findings = Findings::default();
     let folder = config.folder();
     if let Some(folder) = folder.as_deref().filter(|folder| !folder.is_dir()) {
@@ -94,8 +99,9 @@ pub(crate) async fn examine(config: &SidecarConfig, instance: u32, port: u16, de
     };
     let program = program(config, &variables, folder.as_deref(), &mut findings);
     let script = script(config, &mut findings);
-    if let (Some(program), Depth::Whole) = (&program, depth) {
-        let trial = Trial { program, variables: &variables, folder: folder.as_deref() };
+    let interpreter = interpreter(config, program.as_deref(), &mut findings);
+    if let (Some(program), Depth::Whole) = (&interpreter, depth) {
+        let trial = Trial { program, variables: &variables, folder: folder.as_deref(), reaper };
         let runs = version(config, &trial, &mut findings).await;
         if runs && !config.imports.is_empty() {
             imports(config, &trial, &mut findings).await;
@@ -119,13 +125,29 @@ pub(crate) async fn examine(config: &SidecarConfig, instance: u32, port: u16, de
     findings
 }
 
+/// What says a version and can try imports: the interpreter, or for what runs by itself in a virtual environment that one's Python.
+fn interpreter(config: &SidecarConfig, program: Option<&Path>, findings: &mut Findings) -> Option<PathBuf> {
+    let Some(virtualenv) = config.virtualenv.as_deref().filter(|_| config.runtime() == Runtime::Python) else {
+        return program.map(Path::to_path_buf);
+    };
+    let virtualenv = std::path::absolute(virtualenv).unwrap_or_else(|_| virtualenv.to_path_buf());
+    let names = Runtime::Python.interpreters().iter().map(|name| virtualenv.join("bin").join(name));
+    let Some(found) = names.into_iter().find(|path| path.is_file()) else {
+        let message = format!("the virtual environment {} holds no Python: make it with `python3 -m venv`", virtualenv.display());
+        findings.bad("virtual environment", "it holds no Python", Fault::new(ErrorKind::PythonNotFound, message));
+        return None;
+    };
+    // An interpreter that is named is the one that runs.
+    if config.program_runtime() == Runtime::Python { program.map(Path::to_path_buf) } else { Some(found) }
+}
+
 fn program(
     config: &SidecarConfig,
     variables: &BTreeMap<OsString, OsString>,
     folder: Option<&Path>,
     findings: &mut Findings,
 ) -> Option<PathBuf> {
-    let runtime = config.runtime();
+    let runtime = config.program_runtime();
     let (what, names): (String, Vec<&str>) = match &config.launch {
         Launch::Script { interpreter: Some(interpreter), .. } => (format!("{} executable", runtime.title()), vec![interpreter]),
         Launch::Script { path, interpreter: None, .. } if runtime == Runtime::Binary => {
@@ -178,7 +200,7 @@ fn direct(path: &Path, findings: &mut Findings) -> Option<PathBuf> {
 /// The script of an interpreter.
 fn script(config: &SidecarConfig, findings: &mut Findings) -> Option<PathBuf> {
     let Launch::Script { path, .. } = &config.launch else { return None };
-    if config.runtime() == Runtime::Binary && matches!(config.launch, Launch::Script { interpreter: None, .. }) {
+    if config.program_runtime() == Runtime::Binary && matches!(config.launch, Launch::Script { interpreter: None, .. }) {
         return None;
     }
     let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
@@ -201,6 +223,18 @@ struct Trial<'a> {
     program: &'a Path,
     variables: &'a BTreeMap<OsString, OsString>,
     folder: Option<&'a Path>,
+    reaper: Option<&'a ReaperCommand>,
+}
+
+/// A process group that ends with this value, unless it has ended by itself.
+struct Group(Option<Pid>);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(group) = self.0 {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+    }
 }
 
 /// What it said.
@@ -213,20 +247,43 @@ struct Said {
 
 impl Trial<'_> {
     async fn run(&self, arguments: &[impl AsRef<OsStr>], within: Duration) -> Result<Said, String> {
-        let mut command = Command::new(self.program);
-        command.args(arguments).env_clear().envs(self.variables).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut command = match self.reaper {
+            Some(reaper) => {
+                let words = std::iter::once(self.program.as_os_str()).chain(arguments.iter().map(AsRef::as_ref));
+                let parent = rustix::process::getpid().as_raw_nonzero().get();
+                let exec = Exec { parent, listen: false, command: words.map(OsString::from).collect() };
+                let mut command = Command::new(&reaper.program);
+                command.arg0("breakwater").args(&reaper.exec).args(exec.write());
+                command
+            }
+            None => {
+                let mut command = Command::new(self.program);
+                command.args(arguments);
+                command
+            }
+        };
+        command.process_group(0).env_clear().envs(self.variables).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.kill_on_drop(true);
         if let Some(folder) = self.folder {
             command.current_dir(folder);
         }
-        let mut child = command.spawn().map_err(|error| error.to_string())?;
+        let mut child = match command.spawn() {
+            Ok(child) => child,
+            // It cannot be run, now or later.
+            Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::PermissionDenied) => {
+                return Ok(Said { ok: false, text: String::new(), stderr: vec![error.to_string()] });
+            }
+            Err(error) => return Err(error.to_string()),
+        };
+        let mut group = Group(child.id().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?)));
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let running = async { tokio::join!(read_all(stdout), read_all(stderr), child.wait()) };
         let Ok((stdout, stderr, status)) = tokio::time::timeout(within, running).await else {
             return Err(format!("it did not end within {} s", within.as_secs()));
         };
+        group.0 = None;
         let ok = status.map_err(|error| error.to_string())?.success();
-        let lines = stderr.lines().map(str::to_owned).collect();
+        let lines = stderr.lines().map(|line| line.strip_prefix(COMPLAINT).unwrap_or(line).to_owned()).collect();
         Ok(Said { ok, text: format!("{stdout}\n{stderr}"), stderr: lines })
     }
 }
@@ -252,7 +309,12 @@ async fn version(config: &SidecarConfig, trial: &Trial<'_>, findings: &mut Findi
             let why = said.stderr.last().cloned().unwrap_or_else(|| "it failed without a word".to_owned());
             return not_run(&what, trial, &why, findings);
         }
-        Err(why) => return not_run(&what, trial, &why, findings),
+        // A machine that is too busy says nothing about the program.
+        Err(why) => {
+            let message = format!("{} could not be asked for its version: {why}", trial.program.display());
+            findings.bad(&what, why, Fault::new(ErrorKind::ProcessSpawnError, message));
+            return false;
+        }
     };
     let found = said.text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default().to_owned();
     let Some(wanted) = &config.minimum_version else {
@@ -294,7 +356,10 @@ async fn imports(config: &SidecarConfig, trial: &Trial<'_>, findings: &mut Findi
     let stderr = match trial.run(&arguments, IMPORT_PATIENCE).await {
         Ok(said) if said.ok => return findings.good(&what, "available"),
         Ok(said) => said.stderr,
-        Err(why) => vec![why],
+        Err(why) => {
+            let message = format!("its imports could not be tried: {why}");
+            return findings.bad(&what, why, Fault::new(ErrorKind::ProcessSpawnError, message));
+        }
     };
     let telling = |line: &&String| !line.trim().is_empty() && !line.starts_with(' ') && !line.starts_with("Node.js v");
     let said = stderr.iter().rev().find(telling).or(stderr.last()).cloned().unwrap_or_else(|| "it failed without a word".to_owned());

@@ -60,8 +60,16 @@ pub(crate) fn memory(pid: u32) -> u64 {
     tree(pid).into_iter().filter_map(resident).sum()
 }
 
-/// The sockets that listen on a port, by inode.
-fn listening(port: u16) -> BTreeSet<u64> {
+/// Whether a socket at `local` takes connections to `wanted`.
+fn takes(local: SocketAddr, wanted: SocketAddr) -> bool {
+    let (local_ip, wanted_ip) = (local.ip().to_canonical(), wanted.ip().to_canonical());
+    let is_any = local_ip.is_unspecified() && (local_ip.is_ipv6() || wanted_ip.is_ipv4());
+    // One that wants every address collides with whoever has one of them.
+    local.port() == wanted.port() && (local_ip == wanted_ip || is_any || wanted_ip.is_unspecified())
+}
+
+/// The sockets that listen at an address, by inode.
+fn listening(address: SocketAddr) -> BTreeSet<u64> {
     // Only the order of bytes matters for addresses.
     let system = ExplicitSystemInfo {
         boot_time_secs: 0,
@@ -73,20 +81,20 @@ fn listening(port: u16) -> BTreeSet<u64> {
     for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
         let Ok(file) = File::open(table) else { continue };
         let Ok(TcpNetEntries(entries)) = TcpNetEntries::from_read(file, &system) else { continue };
-        let listens = entries.into_iter().filter(|entry| entry.state == TcpState::Listen && entry.local_address.port() == port);
+        let listens = entries.into_iter().filter(|entry| entry.state == TcpState::Listen && takes(entry.local_address, address));
         inodes.extend(listens.map(|entry| entry.inode));
     }
     inodes
 }
 
-/// Whether anybody listens on a port. Unlike a connection, nobody notices that this was asked.
-pub(crate) fn is_listening(port: u16) -> bool {
-    !listening(port).is_empty()
+/// Whether anybody listens at an address. Unlike a connection, nobody notices that this was asked.
+pub(crate) fn is_listening(address: SocketAddr) -> bool {
+    !listening(address).is_empty()
 }
 
 /// Who listens on a port, as people name it: `python3 (pid 4711)`. Nothing when that cannot be seen, such as another user's process.
 pub(crate) fn listener(address: SocketAddr) -> Option<(u32, String)> {
-    let inodes: BTreeSet<_> = listening(address.port()).into_iter().map(|inode| format!("socket:[{inode}]")).collect();
+    let inodes: BTreeSet<_> = listening(address).into_iter().map(|inode| format!("socket:[{inode}]")).collect();
     let holds = |pid: u32| {
         let Ok(files) = std::fs::read_dir(path(pid, "fd")) else { return false };
         files.flatten().any(|file| std::fs::read_link(file.path()).is_ok_and(|target| inodes.contains(target.to_string_lossy().as_ref())))
@@ -114,6 +122,24 @@ mod tests {
         child.kill().unwrap();
         child.wait().unwrap();
         assert_eq!(memory(child.id()), 0);
+    }
+
+    #[test]
+    fn a_listener_elsewhere_is_not_the_one_looked_for() {
+        let at = |text: &str| text.parse::<SocketAddr>().unwrap();
+        for (local, wanted, expected) in [
+            ("127.0.0.1:80", "127.0.0.1:80", true),
+            ("0.0.0.0:80", "127.0.0.1:80", true),
+            ("[::]:80", "127.0.0.1:80", true),
+            ("[::ffff:127.0.0.1]:80", "127.0.0.1:80", true),
+            ("127.0.0.9:80", "0.0.0.0:80", true),
+            ("127.0.0.9:80", "127.0.0.1:80", false),
+            ("[::1]:80", "127.0.0.1:80", false),
+            ("0.0.0.0:80", "[::1]:80", false),
+            ("127.0.0.1:81", "127.0.0.1:80", false),
+        ] {
+            assert_eq!(takes(at(local), at(wanted)), expected, "{local} {wanted}");
+        }
     }
 
     #[test]

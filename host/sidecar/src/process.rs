@@ -117,7 +117,7 @@ impl Process {
             }
             Ok(Some(Report::PortInUse)) => Err(SpawnError::PortInUse),
             Ok(Some(Report::NotStarted { error })) => Err(SpawnError::Failed(error)),
-            Ok(Some(Report::Ended { .. }) | None) => Err(SpawnError::Failed("the reaper ended at once".to_owned())),
+            Ok(Some(Report::Ended { .. } | Report::Gone { .. }) | None) => Err(SpawnError::Failed("the reaper ended at once".to_owned())),
             Err(_) => Err(SpawnError::Failed(format!("the reaper said nothing for {START_PATIENCE:?}"))),
         }
     }
@@ -133,11 +133,11 @@ impl Process {
         self.reaper.id()
     }
 
-    /// Waits for its end. May be dropped and called again.
+    /// Waits for its end, also when what it left behind still runs. May be dropped and called again.
     pub(crate) async fn ended(&mut self) -> Exit {
         loop {
             match self.report().await {
-                Some(Report::Ended { code, signal, left }) => return Exit { code, signal, left },
+                Some(Report::Ended { code, signal }) => return Exit { code, signal, left: 0 },
                 Some(_) => {}
                 None => {
                     // Somebody ended the reaper. The kernel has killed the sidecar with it; its children are still in its group.
@@ -169,15 +169,20 @@ impl Process {
                 Exit { signal: Some(Signal::KILL.as_raw()), ..Exit::default() }
             }
         };
-        self.finish().await;
-        exit
+        Exit { left: self.finish().await, ..exit }
     }
 
-    /// Waits, once it has ended, for the reaper and for the last of its output.
-    pub(crate) async fn finish(mut self) {
+    /// Waits, once it has ended, until nothing of it is left, and for the last of its output. Returns how many processes it left running,
+    /// which were killed.
+    pub(crate) async fn finish(mut self) -> u32 {
+        let left = match tokio::time::timeout(END_PATIENCE, self.report()).await {
+            Ok(Some(Report::Gone { left })) => left,
+            _ => 0,
+        };
         let _ = tokio::time::timeout(END_PATIENCE, self.reaper.wait()).await;
         for reader in self.readers {
             let _ = tokio::time::timeout(OUTPUT_PATIENCE, reader).await;
         }
+        left
     }
 }

@@ -37,13 +37,13 @@ impl NotReady {
         let times = if attempts == 1 { "1 attempt".to_owned() } else { format!("{attempts} attempts") };
         match self.limit {
             Limit::Attempts => format!(
-                "its health check failed after {times}, which is the limit (health_check_max_retries); {:.1} of {:.1} s had passed; \
+                "the health check failed after {times}, which is the limit (health_check_max_retries); {:.1} of {:.1} s had passed; \
                  the last one: {last}",
                 self.elapsed.as_secs_f64(),
                 checks.timeout.as_secs_f64()
             ),
             Limit::Time => format!(
-                "its health check failed after {times} of {}: the limit of {:.1} s was over (health_check_timeout); the last one: {last}",
+                "the health check failed after {times} of {}: the limit of {:.1} s was over (health_check_timeout); the last one: {last}",
                 checks.max_attempts,
                 checks.timeout.as_secs_f64()
             ),
@@ -71,7 +71,7 @@ impl Waiting<'_> {
         let (started, mut wait) = (Instant::now(), self.checks.interval);
         let until = started + self.checks.timeout;
         let mut line = std::pin::pin!(line);
-        let (mut attempt, mut is_last) = (1, false);
+        let (mut attempt, mut is_last, mut was_opened) = (1, false, false);
         loop {
             let within = self.checks.attempt_timeout.min(until.saturating_duration_since(Instant::now()));
             let asked = match self.readiness {
@@ -100,9 +100,9 @@ impl Waiting<'_> {
                 if tokio::time::timeout_at(next, &mut line).await.is_ok() {
                     return Ok(attempt);
                 }
-            } else if last == Unwell::Probe(ProbeError::Refused) {
-                // Nobody listened. Once somebody does, there is nothing to wait for.
-                drop(tokio::time::timeout_at(next, self.target.opened()).await);
+            } else if last == Unwell::Probe(ProbeError::Refused) && !was_opened {
+                // Nobody listened. Once somebody does, there is nothing to wait for; but only once, since it may be somebody else.
+                was_opened = tokio::time::timeout_at(next, self.target.opened()).await.is_ok();
             } else {
                 tokio::time::sleep_until(next).await;
             }

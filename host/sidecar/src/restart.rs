@@ -66,6 +66,13 @@ impl Restarts {
 
     /// Notes a start, or says for how long none may be.
     pub(crate) fn start(&mut self, now: Instant) -> Result<(), Duration> {
+        self.may_start(now)?;
+        self.starts.push_back(now);
+        Ok(())
+    }
+
+    /// Whether a start may be now, or for how long not.
+    pub(crate) fn may_start(&mut self, now: Instant) -> Result<(), Duration> {
         while self.starts.front().is_some_and(|first| now.duration_since(*first) >= self.config.start_window) {
             self.starts.pop_front();
         }
@@ -74,7 +81,6 @@ impl Restarts {
         {
             return Err(self.config.start_window.saturating_sub(now.duration_since(*first)));
         }
-        self.starts.push_back(now);
         Ok(())
     }
 

@@ -5,6 +5,8 @@ mod order;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use breakwater_core::{Failure, FailureKind};
 use breakwater_upstream::{Prober, Upstreams};
@@ -22,6 +24,9 @@ use crate::output::{Journal, Logs};
 use crate::process::ReaperCommand;
 use crate::status::SidecarStatus;
 
+/// What an end takes beyond the times that are allowed for it.
+const END_RESERVE: Duration = Duration::from_secs(2);
+
 /// Wishes that may wait for one instance; more wait before they are sent.
 const MAX_ORDERS: usize = 16;
 
@@ -29,16 +34,18 @@ const MAX_ORDERS: usize = 16;
 #[derive(Debug)]
 pub struct Sidecars {
     entries: BTreeMap<String, Entry>,
-    /// Names, each behind those it depends on.
-    order: Vec<String>,
+    /// Names, each in a level behind those it depends on.
+    levels: Vec<Vec<String>>,
 }
 
 #[derive(Debug)]
 struct Entry {
     sidecar: Arc<Sidecar>,
     orders: Vec<mpsc::Sender<Order>>,
-    /// One change of a sidecar at a time.
-    changing: tokio::sync::Mutex<()>,
+    /// One rolling restart at a time.
+    rolling: tokio::sync::Mutex<()>,
+    /// How many changes were wanted; a rolling restart ends when another comes.
+    changes: AtomicU64,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -71,9 +78,9 @@ impl Sidecars {
         for (name, config) in &configs {
             config.validate(name, &names)?;
         }
-        let order = order::by_need(&configs)?;
+        let levels = order::by_need(&configs)?;
         if configs.is_empty() {
-            return Ok(Arc::new(Self { entries: BTreeMap::new(), order }));
+            return Ok(Arc::new(Self { entries: BTreeMap::new(), levels }));
         }
         let prober = Prober::new()?;
         let ready: BTreeMap<String, watch::Sender<bool>> = configs.keys().map(|name| (name.clone(), watch::Sender::new(false))).collect();
@@ -102,19 +109,31 @@ impl Sidecars {
             };
             let orders = (0..sidecar.config.instances).map(begin).collect();
             tasks.close();
-            entries.insert(name, Entry { sidecar, orders, changing: tokio::sync::Mutex::default(), stop, tasks });
+            entries
+                .insert(name, Entry { sidecar, orders, rolling: tokio::sync::Mutex::default(), changes: AtomicU64::new(0), stop, tasks });
         }
-        Ok(Arc::new(Self { entries, order }))
+        Ok(Arc::new(Self { entries, levels }))
     }
 
-    /// Ends every sidecar, those that others depend on last, and waits until nothing of them runs.
+    /// Ends every sidecar, those that others depend on last, and waits until nothing of them runs. At most [`Self::end_patience`].
     pub async fn shutdown(&self) {
-        for name in self.order.iter().rev() {
-            let Some(entry) = self.entries.get(name) else { continue };
-            // Nothing depends on these two in turn: those of no common need could end together, but an end takes milliseconds.
-            entry.stop.cancel();
-            entry.tasks.wait().await;
+        for level in self.levels.iter().rev() {
+            let entries: Vec<_> = level.iter().filter_map(|name| self.entries.get(name)).collect();
+            for entry in &entries {
+                entry.stop.cancel();
+            }
+            join_all(entries.iter().map(|entry| entry.tasks.wait())).await;
         }
+    }
+
+    /// The longest that [`Self::shutdown`] may take: for each level of needs, what the slowest of its sidecars is allowed.
+    #[must_use]
+    pub fn end_patience(&self) -> Duration {
+        let of = |name: &String| {
+            let config = &self.entries.get(name)?.sidecar.config;
+            Some(config.drain_timeout + config.shutdown_timeout + END_RESERVE)
+        };
+        self.levels.iter().filter_map(|level| level.iter().filter_map(of).max()).sum()
     }
 
     fn entry(&self, name: &str) -> Result<&Entry, Failure> {
@@ -146,7 +165,8 @@ impl Sidecars {
         Ok(self.entry(name)?.sidecar.journal.read())
     }
 
-    /// Starts every instance that does not run, and waits until each is ready or has failed. One that gave up begins anew.
+    /// Starts every instance that does not run, and waits until each is ready, has failed, or waits for another sidecar, as its state says. One
+    /// that gave up begins anew.
     ///
     /// # Errors
     /// `sidecar.unknown` (not found); `sidecar.external` (invalid request): somebody else runs it; `sidecar.start-failed` (unavailable): an
@@ -174,11 +194,17 @@ impl Sidecars {
     /// Ends and starts one instance after the other, each after the calls that run at it; the next only when the one before is ready again.
     ///
     /// # Errors
-    /// As [`Self::start_sidecar`]; then the instances that were not reached go on as they were.
+    /// As [`Self::start_sidecar`]; then the instances that were not reached go on as they were. `sidecar.interrupted` (rejected): it was
+    /// started, stopped or restarted otherwise meanwhile.
     pub async fn rolling_restart(&self, name: &str) -> Result<SidecarStatus, Failure> {
         let entry = self.changeable(name)?;
-        let _changing = entry.changing.lock().await;
+        let _rolling = entry.rolling.lock().await;
+        let own = entry.changes.fetch_add(1, Ordering::SeqCst) + 1;
         for orders in &entry.orders {
+            if entry.changes.load(Ordering::SeqCst) != own {
+                let message = format!("somebody else changed `{name}` meanwhile; not every instance was restarted");
+                return Err(Failure::new(FailureKind::Rejected, "sidecar.interrupted", message));
+            }
             if let Some(error) = wish(orders, Wish::Restart).await {
                 return Err(start_failed(entry, &error));
             }
@@ -197,7 +223,7 @@ impl Sidecars {
 
     async fn all(&self, name: &str, what: Wish) -> Result<SidecarStatus, Failure> {
         let entry = self.changeable(name)?;
-        let _changing = entry.changing.lock().await;
+        entry.changes.fetch_add(1, Ordering::SeqCst);
         let errors = join_all(entry.orders.iter().map(|orders| wish(orders, what))).await;
         match errors.into_iter().flatten().next() {
             Some(error) => Err(start_failed(entry, &error)),

@@ -7,6 +7,8 @@
     reason = "a test that meets a surprise should stop there, also in a shared function"
 )]
 
+#[path = "supervision/between.rs"]
+mod between;
 #[path = "supervision/life.rs"]
 mod life;
 #[path = "supervision/rough.rs"]

@@ -1,6 +1,7 @@
 //! One address of an upstream.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use reqwest::Url;
 
@@ -20,6 +21,18 @@ pub(crate) struct Endpoint {
     prefix: String,
     /// Kept for an entry of the registry.
     pub(crate) statistics: Option<Arc<ServiceStatistics>>,
+    /// Answers whose content is still being passed on.
+    streaming: Arc<AtomicU32>,
+}
+
+/// Counts an answer while it lives.
+#[derive(Debug)]
+pub(crate) struct Streaming(Arc<AtomicU32>);
+
+impl Drop for Streaming {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Why a text is no base URL.
@@ -66,12 +79,28 @@ impl Endpoint {
             return Err(InvalidEndpoint::Query);
         }
         let prefix = url.path().trim_end_matches('/').to_owned();
-        Ok(Self { id: id.into(), origin: url.origin().ascii_serialization(), prefix, statistics: None })
+        Ok(Self { id: id.into(), origin: url.origin().ascii_serialization(), prefix, statistics: None, streaming: Arc::default() })
     }
 
     /// The endpoint that counts in `statistics` too.
     pub(crate) fn counted(self, statistics: Arc<ServiceStatistics>) -> Self {
         Self { statistics: Some(statistics), ..self }
+    }
+
+    /// This endpoint, with the answers of another that was it before.
+    pub(crate) fn following(self, before: &Self) -> Self {
+        Self { streaming: Arc::clone(&before.streaming), ..self }
+    }
+
+    /// Notes an answer whose content is passed on from now on.
+    pub(crate) fn begin_streaming(&self) -> Streaming {
+        self.streaming.fetch_add(1, Ordering::Relaxed);
+        Streaming(Arc::clone(&self.streaming))
+    }
+
+    /// How many answers are being passed on.
+    pub(crate) fn streaming(&self) -> u32 {
+        self.streaming.load(Ordering::Relaxed)
     }
 
     /// The URL of `path` at this endpoint.

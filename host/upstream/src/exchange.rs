@@ -116,6 +116,7 @@ impl Exchange<'_> {
                 doubt: self.prepared.doubt(),
                 done: self.prepared.done(),
                 _place: place,
+                _streaming: self.endpoint.begin_streaming(),
             };
             flow.into_body()
         } else {

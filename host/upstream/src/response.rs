@@ -9,6 +9,7 @@ use serde_json::Value;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::classify;
+use crate::endpoint::Streaming;
 
 /// The most memory that is reserved because an answer says how long it is; more is taken as content comes.
 const MAX_RESERVED: u64 = 1024 * 1024;
@@ -75,6 +76,8 @@ pub(crate) struct Flow {
     pub(crate) done: Effect,
     /// The connection is taken until the content ends.
     pub(crate) _place: OwnedSemaphorePermit,
+    /// It counts for its endpoint until the content ends.
+    pub(crate) _streaming: Streaming,
 }
 
 impl Flow {

@@ -121,7 +121,9 @@ impl Upstream {
         let mut known = self.known();
         let before = std::mem::take(&mut *known);
         let keep = |weight, says_well, is_managed, endpoint: Endpoint| {
-            let verdict = before.get(&endpoint.id).map_or_else(Verdict::default, |before| before.verdict);
+            let known = before.get(&endpoint.id);
+            let verdict = known.map_or_else(Verdict::default, |known| known.verdict);
+            let endpoint = known.map_or_else(|| endpoint.clone(), |known| endpoint.clone().following(&known.endpoint));
             (endpoint.id.clone(), Known { endpoint: Arc::new(endpoint), weight, says_well, is_managed, verdict })
         };
         for endpoint in &self.config.endpoints {
@@ -146,7 +148,10 @@ impl Upstream {
         if known.keys().any(|id| !before.contains_key(id)) {
             self.arrived.notify_one();
         }
-        let turned = |(id, known): (&String, &Known)| (before.get(id)?.is_well() != known.is_well()).then(|| (id.clone(), known.is_well()));
+        // Whoever manages one says himself what happens to it.
+        let turned = |(id, known): (&String, &Known)| {
+            (!known.is_managed && before.get(id)?.is_well() != known.is_well()).then(|| (id.clone(), known.is_well()))
+        };
         let turned: Vec<_> = known.iter().filter_map(turned).collect();
         drop(known);
         for (id, is_well) in turned {
@@ -171,10 +176,11 @@ impl Upstream {
         }
     }
 
-    /// Attempts that run at an endpoint.
+    /// Attempts that run at an endpoint, and answers of it that are still being passed on.
     pub(crate) fn pending(&self, id: &str) -> u32 {
+        let streaming = self.known().get(id).map_or(0, |known| known.endpoint.streaming());
         let status = self.line.pipeline.status();
-        status.endpoints.iter().find(|endpoint| endpoint.id == id).map_or(0, |endpoint| endpoint.pending)
+        streaming + status.endpoints.iter().find(|endpoint| endpoint.id == id).map_or(0, |endpoint| endpoint.pending)
     }
 
     /// Whether there is anywhere to send a request to.

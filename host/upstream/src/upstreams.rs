@@ -170,7 +170,7 @@ impl Upstreams {
         }
     }
 
-    /// How many attempts run at an endpoint; none at one that is not known.
+    /// How many attempts run at an endpoint, with the answers that are still being passed on; none at one that is not known.
     #[must_use]
     pub fn pending(&self, upstream: &str, endpoint: &str) -> u32 {
         self.upstream(upstream).map_or(0, |upstream| upstream.pending(endpoint))

@@ -87,6 +87,10 @@ impl Record {
         (known.pid, uptime, known.restart_attempts)
     }
 
+    pub(crate) fn state(&self) -> State {
+        lock(&self.0).state.unwrap_or(State::Stopped)
+    }
+
     pub(crate) fn checked(&self) {
         lock(&self.0).last_health_check_ms = Some(unix_ms());
     }
@@ -113,6 +117,11 @@ impl Record {
 impl Sidecar {
     pub(crate) fn is_external(&self) -> bool {
         matches!(self.config.launch, Launch::External(_))
+    }
+
+    /// A sidecar that must be ready before this one starts, and is not.
+    pub(crate) fn missing_need(&self) -> Option<&str> {
+        self.needs.iter().find(|(_, ready)| !*ready.borrow()).map(|(name, _)| name.as_str())
     }
 
     /// The record of an instance. There is one for each number that was ever given out; any other is a defect and shows the first.
@@ -159,8 +168,11 @@ impl Sidecar {
             }
             history.push_back(HistoryEntry { at_ms: unix_ms(), instance, state, detail: detail.to_owned() });
         }
-        let is_ready = self.records.iter().any(|record| lock(&record.0).state == Some(State::Ready));
-        self.is_ready.send_if_modified(|before| std::mem::replace(before, is_ready) != is_ready);
+        // Looked at under the lock of what it is told by, so that no older view is told after a newer one.
+        self.is_ready.send_if_modified(|before| {
+            let is_ready = self.records.iter().any(|record| lock(&record.0).state == Some(State::Ready));
+            std::mem::replace(before, is_ready) != is_ready
+        });
         self.say(instance, &format!("{}: {detail}", state.name()));
         if let Some(change) = change {
             let elapsed = if change == Change::Ready { took } else { uptime };
@@ -196,16 +208,7 @@ impl Sidecar {
             restart_attempts: restarts,
         });
         let mut lines = vec![format!("✗ {}", error.message), format!("Error type: {kind}"), "Troubleshooting:".to_owned()];
-        lines.extend(error.troubleshooting.iter().scan(0, |number, step| {
-            // Steps that belong to the one before are set in.
-            let line = if step.starts_with(' ') {
-                format!("     {}", step.trim_start())
-            } else {
-                *number += 1;
-                format!("  {number}. {step}")
-            };
-            Some(line)
-        }));
+        lines.extend(error.troubleshooting.iter().zip(1..).map(|(step, number)| format!("  {number}. {step}")));
         if !error.stderr.is_empty() {
             lines.push("Recent errors:".to_owned());
             lines.extend(error.stderr.iter().skip(error.stderr.len().saturating_sub(SHOWN_STDERR)).map(|line| format!("  {line}")));

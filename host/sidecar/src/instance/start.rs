@@ -19,7 +19,8 @@ use crate::readiness::{NotReady, Waiting};
 use crate::reaper::COMPLAINT;
 use crate::status::State;
 
-/// Starts an instance and waits until it is ready. `half` holds the process while it is not, so that whoever gives up this start can end it.
+/// Starts an instance and waits until it is ready. `half` holds the process while it is not, also when it did not become ready: whoever gives
+/// up this start ends it.
 pub(super) async fn start(sidecar: &Arc<Sidecar>, number: u32, depth: Depth, half: &mut Option<Process>) -> Result<Running, SidecarError> {
     for (name, ready) in &sidecar.needs {
         wait_for(sidecar, number, name, ready.clone()).await;
@@ -40,7 +41,7 @@ pub(super) async fn start(sidecar: &Arc<Sidecar>, number: u32, depth: Depth, hal
         Ok(process) => process,
         Err(SpawnError::PortInUse) => {
             // Taken since it was looked at.
-            let findings = preflight::examine(&sidecar.config, number, port, Depth::Whole).await;
+            let findings = preflight::examine(&sidecar.config, number, port, Depth::Whole, Some(&sidecar.reaper)).await;
             return Err(explain(sidecar, ErrorKind::PortInUse, format!("Port {port} is already in use"), findings));
         }
         Err(SpawnError::Failed(why)) => {
@@ -63,28 +64,25 @@ pub(super) async fn start(sidecar: &Arc<Sidecar>, number: u32, depth: Depth, hal
         exit = process.ended() => Err(Early::Exit(exit)),
         ready = until_ready(sidecar, number, &target, &writer) => ready.map_err(Early::NotReady),
     };
-    match (ready, half.take()) {
-        (Ok(()), Some(process)) => Ok(Running { process, target, writer }),
-        (Err(Early::Exit(exit)), process) => {
-            if let Some(process) = process {
-                process.finish().await;
-            }
-            Err(crashed_at_start(sidecar, number, port, exit, writer.stderr_lines()).await)
+    match ready {
+        Ok(()) => match half.take() {
+            Some(process) => Ok(Running { process, target, writer }),
+            None => Err(explain(sidecar, ErrorKind::UnknownError, "the process is gone".to_owned(), Findings::default())),
+        },
+        Err(Early::Exit(exit)) => {
+            let left = match half.take() {
+                Some(process) => process.finish().await,
+                None => 0,
+            };
+            Err(crashed_at_start(sidecar, number, port, Exit { left, ..exit }, writer.stderr_lines()).await)
         }
-        (Err(Early::NotReady(why)), process) => {
-            if let Some(process) = process {
-                sidecar.change(number, State::Stopping, None, "it did not become ready", Some(pid));
-                process.stop(sidecar.config.shutdown_timeout).await;
-            }
-            Err(not_ready(sidecar, port, &why, writer.stderr_lines()))
-        }
-        (Ok(()), None) => Err(explain(sidecar, ErrorKind::UnknownError, "the process is gone".to_owned(), Findings::default())),
+        Err(Early::NotReady(why)) => Err(not_ready(sidecar, port, &why, writer.stderr_lines())),
     }
 }
 
 /// Whether an instance that runs could be started anew: everything but its port, which it has.
 pub(super) async fn could_start(sidecar: &Sidecar, number: u32) -> Result<(), SidecarError> {
-    let Findings { probes, fault, .. } = preflight::examine(&sidecar.config, number, 0, Depth::Whole).await;
+    let Findings { probes, fault, .. } = preflight::examine(&sidecar.config, number, 0, Depth::Whole, Some(&sidecar.reaper)).await;
     let Some(fault) = fault else { return Ok(()) };
     let message = format!("{}; the process that runs was left alone", fault.message);
     Err(diagnosis::explain(&sidecar.config, &sidecar.name, fault.kind, message, probes, fault.stderr))
@@ -111,7 +109,7 @@ async fn wait_for(sidecar: &Sidecar, number: u32, name: &str, mut ready: watch::
 async fn look(sidecar: &Sidecar, number: u32, port: u16, depth: Depth) -> Result<Plan, SidecarError> {
     let mut left = preflight::RETRIES;
     loop {
-        let findings = preflight::examine(&sidecar.config, number, port, depth).await;
+        let findings = preflight::examine(&sidecar.config, number, port, depth, Some(&sidecar.reaper)).await;
         let Findings { probes, fault, plan } = findings;
         let Some(fault) = fault else {
             let unknown = || explain(sidecar, ErrorKind::UnknownError, "there is nothing to start".to_owned(), Findings::default());
@@ -159,7 +157,7 @@ fn of_output(sidecar: &Sidecar, exit: Exit, stderr: &[String]) -> Option<(ErrorK
 
 /// It ended before it was ready: what it needs is looked at once more, then what it wrote.
 async fn crashed_at_start(sidecar: &Sidecar, number: u32, port: u16, exit: Exit, stderr: Vec<String>) -> SidecarError {
-    let Findings { probes, fault, .. } = preflight::examine(&sidecar.config, number, port, Depth::Whole).await;
+    let Findings { probes, fault, .. } = preflight::examine(&sidecar.config, number, port, Depth::Whole, Some(&sidecar.reaper)).await;
     let (kind, message) = match (fault, of_output(sidecar, exit, &stderr)) {
         (Some(fault), _) => (fault.kind, fault.message),
         (None, Some(found)) => found,

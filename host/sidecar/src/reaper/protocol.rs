@@ -28,12 +28,15 @@ pub(crate) enum Report {
         /// Why.
         error: String,
     },
-    /// It ended.
+    /// It ended; what it left behind may still run.
     Ended {
         /// The code it ended with.
         code: Option<i32>,
         /// The signal that ended it.
         signal: Option<i32>,
+    },
+    /// Nothing of it is left, as far as anybody can end it. The last report.
+    Gone {
         /// How many processes it left running, which were killed.
         left: u32,
     },

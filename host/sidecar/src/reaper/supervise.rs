@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, WaitStatus, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::OwnedWriteHalf;
@@ -83,24 +83,19 @@ pub(super) fn run(arguments: Reap) -> Result<ExitCode> {
                 }
             }
         };
-        let (status, left) = end(main, status);
-        tell(&mut reports, &ended(status, left)).await;
+        if let Some(status) = status {
+            // At once: cleaning up may take a while, and nobody should be sent there meanwhile.
+            tell(&mut reports, &Report::Ended { code: status.exit_status(), signal: status.terminating_signal() }).await;
+        }
+        let left = descendants::end_all(main);
+        if status.is_none() {
+            tell(&mut reports, &Report::Ended { code: None, signal: Some(Signal::KILL.as_raw()) }).await;
+        }
+        // The sidecar itself is not left behind by itself.
+        let left = if status.is_some() { left } else { left.saturating_sub(1) };
+        tell(&mut reports, &Report::Gone { left }).await;
         Ok(ExitCode::SUCCESS)
     })
-}
-
-/// Ends what is left; nothing as a status when the sidecar itself was still running.
-fn end(main: Pid, status: Option<WaitStatus>) -> (Option<WaitStatus>, u32) {
-    let left = descendants::end_all(main);
-    // The sidecar itself is not left behind by itself.
-    if status.is_some() { (status, left) } else { (None, left.saturating_sub(1)) }
-}
-
-fn ended(status: Option<WaitStatus>, left: u32) -> Report {
-    match status {
-        Some(status) => Report::Ended { code: status.exit_status(), signal: status.terminating_signal(), left },
-        None => Report::Ended { code: None, signal: Some(Signal::KILL.as_raw()), left },
-    }
 }
 
 fn start(arguments: &Reap) -> Result<(Pid, Option<u16>)> {
@@ -112,7 +107,7 @@ fn start(arguments: &Reap) -> Result<(Pid, Option<u16>)> {
     command.arg0("breakwater").args(&arguments.exec).args(exec.write()).process_group(0);
     command.stdin(listener.map_or_else(Stdio::null, |listener| Stdio::from(OwnedFd::from(listener))));
     if let Some(port) = port {
-        for name in ["PORT", "FLASK_PORT"] {
+        for name in ["PORT", "FLASK_PORT", "FLASK_RUN_PORT"] {
             command.env(name, port.to_string());
         }
     }

@@ -6,12 +6,12 @@ use breakwater_core::Failure;
 
 use crate::config::SidecarConfig;
 
-/// Every name behind those it depends on; among equals, by name.
+/// The names in levels: those of each depend on levels before it alone.
 ///
 /// # Errors
 /// `sidecar.config` (invalid request) when they depend on each other in a circle.
-pub(super) fn by_need(configs: &BTreeMap<String, SidecarConfig>) -> Result<Vec<String>, Failure> {
-    let mut order: Vec<String> = Vec::new();
+pub(super) fn by_need(configs: &BTreeMap<String, SidecarConfig>) -> Result<Vec<Vec<String>>, Failure> {
+    let (mut levels, mut order): (Vec<Vec<String>>, Vec<String>) = Default::default();
     while order.len() < configs.len() {
         let may = |(name, config): &(&String, &SidecarConfig)| {
             !order.contains(name) && config.depends_on.iter().all(|need| order.contains(need) || !configs.contains_key(need))
@@ -22,9 +22,10 @@ pub(super) fn by_need(configs: &BTreeMap<String, SidecarConfig>) -> Result<Vec<S
             let message = format!("the sidecars {} depend on each other in a circle", open.join(", "));
             return Err(Failure::invalid("sidecar.config", message));
         }
-        order.extend(next);
+        order.extend(next.iter().cloned());
+        levels.push(next);
     }
-    Ok(order)
+    Ok(levels)
 }
 
 #[cfg(test)]
@@ -43,7 +44,8 @@ mod tests {
     #[test]
     fn what_is_needed_comes_first() {
         let order = by_need(&configs(&[("a", &["c"]), ("b", &[]), ("c", &["b"]), ("d", &["a", "b"])])).unwrap();
-        assert_eq!(order, ["b", "c", "a", "d"]);
+        assert_eq!(order, [vec!["b"], vec!["c"], vec!["a"], vec!["d"]]);
+        assert_eq!(by_need(&configs(&[("a", &["c"]), ("b", &[]), ("c", &[])])).unwrap(), [vec!["b", "c"], vec!["a"]]);
         let failure = by_need(&configs(&[("a", &["b"]), ("b", &["a"]), ("c", &[])])).unwrap_err();
         assert_eq!(failure.code, "sidecar.config");
         assert!(failure.message.contains("`a`, `b`") && !failure.message.contains("`c`"), "{}", failure.message);

@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use breakwater_core::{CallContext, Failure, Method, OutboundRequest, Principal};
+use breakwater_core::{Body, CallContext, Failure, Method, OutboundRequest, Principal};
 use breakwater_sidecar::{
     Change, Launch, ReaperCommand, RestartConfig, SidecarConfig, SidecarEvent, SidecarObserver, SidecarStatus, Sidecars, State,
 };
 use breakwater_upstream::{MemoryRecords, NoUpstreamObserver, Upstreams, UpstreamsConfig};
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
@@ -25,6 +27,11 @@ print("start", starts, file=sys.stderr)
 if behaviour == "crash-first" and starts == 1 or behaviour == "crash-always":
     print("Traceback: boom at line", starts, file=sys.stderr)
     sys.exit(3)
+if behaviour == "guess" and starts == 1:
+    print("ImportError: cannot reach the registry", file=sys.stderr)
+    sys.exit(1)
+if behaviour == "late":
+    time.sleep(1.5)
 if behaviour == "stubborn":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 if behaviour == "forks":
@@ -41,6 +48,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
             time.sleep(1000)
         if self.path == "/slow":
             time.sleep(0.3)
+        if self.path == "/drip":
+            self.send_response(200)
+            self.end_headers()
+            for piece in range(20):
+                self.wfile.write(b"0123456789")
+                self.wfile.flush()
+                time.sleep(0.05)
+            return
         self.send_response(200 if behaviour != "unwell" else 500)
         self.end_headers()
         self.wfile.write(f"{os.getpid()} {self.headers.get('traceparent') is not None}".encode())
@@ -82,7 +97,9 @@ pub(crate) struct Bench {
 pub(crate) fn quick(folder: &Path, behaviour: &str) -> SidecarConfig {
     let launch = Launch::Script { path: folder.join("server.py"), interpreter: None, arguments: Vec::new() };
     let mut config = SidecarConfig { port: 0, ..SidecarConfig::new("work", launch) };
-    config.environment = [("BEHAVIOUR".to_owned(), behaviour.to_owned())].into();
+    config.environment = [("BEHAVIOUR", behaviour), ("PYTHONPATH", &folder.display().to_string())]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into();
     config.checks.interval = Duration::from_millis(20);
     config.checks.timeout = Duration::from_secs(20);
     config.checks.max_attempts = 1000;
@@ -93,12 +110,29 @@ pub(crate) fn quick(folder: &Path, behaviour: &str) -> SidecarConfig {
     config
 }
 
+fn change_in(folder: &TempDir, config: &mut SidecarConfig, change: impl FnOnce(&mut SidecarConfig)) {
+    std::fs::write(folder.path().join("server.py"), SERVER).unwrap();
+    change(config);
+}
+
 impl Bench {
     pub(crate) async fn start(behaviour: &str, change: impl FnOnce(&mut SidecarConfig)) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("server.py"), SERVER).unwrap();
         let mut config = quick(folder.path(), behaviour);
-        change(&mut config);
+        change_in(&folder, &mut config, change);
+        Self::of(folder, BTreeMap::from([("work".to_owned(), config)])).await
+    }
+
+    /// With another sidecar `base`, changed by `change`, that must be ready first. Neither starts by itself.
+    pub(crate) async fn with_need(behaviour: &str, change: impl FnOnce(&mut SidecarConfig)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut base, mut config) = (quick(folder.path(), ""), quick(folder.path(), behaviour));
+        (base.autostart, config.autostart, config.depends_on) = (false, false, vec!["base".to_owned()]);
+        change_in(&folder, &mut base, change);
+        Self::of(folder, BTreeMap::from([("work".to_owned(), config), ("base".to_owned(), base)])).await
+    }
+
+    async fn of(folder: TempDir, configs: BTreeMap<String, SidecarConfig>) -> Self {
         let records = Arc::new(MemoryRecords::default());
         let stop = CancellationToken::new();
         let upstreams = Upstreams::start(UpstreamsConfig::default(), records, Arc::new(NoUpstreamObserver), stop.clone()).await.unwrap();
@@ -108,7 +142,6 @@ impl Bench {
             exec: vec!["exec".into()],
         };
         let heard = Arc::new(Heard::default());
-        let configs = BTreeMap::from([("work".to_owned(), config)]);
         let sidecars = Sidecars::start(configs, upstreams.clone(), heard.clone(), reaper, stop).await.unwrap();
         Self { sidecars, upstreams, heard, folder }
     }
@@ -146,11 +179,21 @@ impl Bench {
         self.sidecars.logs("work").unwrap().recent.iter().map(|line| line.line.clone()).collect()
     }
 
+    /// Asks the upstream and gives the answer's text as it comes.
+    pub(crate) async fn ask_for_stream(&self, path: &str) -> BoxStream<'static, Result<Bytes, Failure>> {
+        let context = CallContext::root(Principal::System, Duration::from_secs(20));
+        let request = OutboundRequest { stream_response: true, ..OutboundRequest::new(Method::Get, path) };
+        match self.upstreams.send(&context, "work", request).await.unwrap().body {
+            Body::Stream(stream) => stream,
+            body => panic!("no stream: {body:?}"),
+        }
+    }
+
     /// Asks the upstream; the answer's text.
     pub(crate) async fn ask(&self, path: &str) -> Result<String, Failure> {
         let context = CallContext::root(Principal::System, Duration::from_secs(20));
         let response = self.upstreams.send(&context, "work", OutboundRequest::new(Method::Get, path)).await?;
-        let breakwater_core::Body::Bytes(bytes) = response.body else { panic!("a stream") };
+        let Body::Bytes(bytes) = response.body else { panic!("a stream") };
         Ok(String::from_utf8(bytes.to_vec()).unwrap())
     }
 }
