@@ -18,6 +18,12 @@ mod cli;
 mod clip_service;
 #[path = "e2e/config.rs"]
 mod config;
+#[path = "e2e/contact_sheets.rs"]
+mod contact_sheets;
+#[path = "e2e/contact_sheets_http.rs"]
+mod contact_sheets_http;
+#[path = "e2e/contact_sheets_large.rs"]
+mod contact_sheets_large;
 #[path = "e2e/crops.rs"]
 mod crops;
 #[path = "e2e/detections.rs"]

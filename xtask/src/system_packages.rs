@@ -14,7 +14,7 @@ const COMPILER: &[&str] = &["build-essential"];
 /// OpenGL on the processor, for the tests that run networks through wgpu on a machine without a GPU.
 const SOFTWARE_OPENGL: &[&str] = &["libegl1", "libgl1-mesa-dri"];
 /// Programs that tests start, each with its package: a real Redis, services in Python and JavaScript, clients and guests in JavaScript,
-/// a server that speaks TLS; and pip, which installs a PostgreSQL.
+/// a server that speaks TLS; pip, which installs a PostgreSQL; and two that look at PDFs.
 const TEST_PROGRAMS: &[(&str, &str)] = &[
     ("redis-server", "redis-server"),
     ("node", "nodejs"),
@@ -22,6 +22,8 @@ const TEST_PROGRAMS: &[(&str, &str)] = &[
     ("python3", "python3"),
     ("pip3", "python3-pip"),
     ("openssl", "openssl"),
+    ("qpdf", "qpdf"),
+    ("pdftoppm", "poppler-utils"),
 ];
 
 /// Sees to a C and a C++ compiler.

@@ -135,7 +135,8 @@ impl Operations {
                         return Ok(None);
                     }
                     let work = |context: CallContext| async move {
-                        generation.invoke(&context, &call.operation, &call.payload.json, &call.payload.attachments).await
+                        let json = json::sheet::for_others(&call.operation, &call.payload.json);
+                        generation.invoke(&context, &call.operation, &json, &call.payload.attachments).await
                     };
                     let reply = self.asked(call, generation, deadline, work).await?;
                     entry.schema.check_output(&reply.json)?;

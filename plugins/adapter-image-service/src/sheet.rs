@@ -15,7 +15,6 @@ struct Asked {
     grid_layout: Value,
     sheet_orientation: Option<String>,
     output_format: Option<String>,
-    store: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -41,14 +40,10 @@ struct File {
 }
 
 /// Asks the service for a sheet.
-pub(crate) fn compose<H: Upstreams>(host: &H, mut call: Invocation) -> Result<Reply, Failure> {
+pub(crate) fn compose<H: Upstreams>(host: &H, call: Invocation) -> Result<Reply, Failure> {
     let asked: Asked = call.read()?;
     let named = service::is_named(&call, &ROUTE)?;
-    if let Some(fields) = call.input.as_object_mut() {
-        // The host's own word: services do not know it.
-        fields.remove("store");
-    }
-    let accept = if named && asked.store != Some(false) { "application/json" } else { "application/pdf, image/*, application/json;q=0.9" };
+    let accept = if named { "application/json" } else { "application/pdf, image/*, application/json;q=0.9" };
     let answer = service::ask(host, call, &ROUTE, accept)?;
     if answer.media_type() == "application/pdf" || answer.media_type().starts_with("image/") {
         return of_file(answer, asked);

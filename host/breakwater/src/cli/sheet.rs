@@ -35,7 +35,7 @@ pub(crate) struct SheetArguments {
     /// What stays free at the edges of a page: one to four lengths in the order of CSS; 10mm without it, with --photo none
     #[arg(long, value_name = "LENGTHS")]
     pub(crate) margin: Option<String>,
-    /// Between pictures; 4mm without it, with --photo none
+    /// Between pictures; 4mm or twice the bleed without it, with --photo none
     #[arg(long, value_name = "LENGTH")]
     pub(crate) gap: Option<String>,
     /// How far pictures that fill their cells reach beyond the cut

@@ -53,7 +53,7 @@ pub(crate) struct SheetOptionsBody {
     /// One to four lengths in the order of CSS; 10 mm when absent, with `photo_size` none.
     #[schema(example = "10mm")]
     margin: Option<String>,
-    /// Between cells; 4 mm when absent, with `photo_size` none.
+    /// Between cells; 4 mm or twice the bleed when absent, with `photo_size` none.
     gap: Option<String>,
     /// How far pictures that fill their cells reach beyond the cut. The page of a grid is larger by it.
     bleed: Option<String>,

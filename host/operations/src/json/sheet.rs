@@ -1,5 +1,6 @@
 //! `compose-sheet` as JSON. The sheet is written below the media root where there is one, otherwise it is attached.
 
+use std::borrow::Cow;
 use std::io::Read as _;
 
 use breakwater_core::{Attachment, Failure, OperationSpec, Payload};
@@ -144,6 +145,18 @@ pub(crate) fn is_beyond_others(operation: &str, payload: &Payload) -> bool {
     operation == COMPOSE_SHEET.name && payload.json.as_object().is_some_and(beyond)
 }
 
+/// What an adapter is asked: whether the host keeps a sheet is no matter of services elsewhere.
+pub(crate) fn for_others<'a>(operation: &str, json: &'a Value) -> Cow<'a, Value> {
+    if operation != COMPOSE_SHEET.name || json.get("store").is_none() {
+        return Cow::Borrowed(json);
+    }
+    let mut json = json.clone();
+    if let Some(fields) = json.as_object_mut() {
+        fields.remove("store");
+    }
+    Cow::Owned(json)
+}
+
 /// From what a caller by name writes. `can_store` is whether there is a media root.
 pub(crate) fn input(mut given: Payload, can_store: bool) -> Result<SheetInput, Failure> {
     let input: Input = read(std::mem::take(&mut given.json))?;
@@ -279,6 +292,9 @@ mod tests {
         assert!(!is_beyond(json!({ "processed_images": ["a"], "grid_layout": { "rows": 1, "columns": 1 }, "store": true })));
         assert!(is_beyond(json!({ "processed_images": ["a"], "grid_layout": { "rows": 1, "columns": 1 }, "gap": "1mm" })));
         assert!(!is_beyond_others("crop-image", &Payload::json(json!({ "gap": "1mm" }))));
+        let kept = json!({ "processed_images": ["a"], "store": true });
+        assert_eq!(*for_others("compose-sheet", &kept), json!({ "processed_images": ["a"] }));
+        assert_eq!(*for_others("crop-image", &kept), kept);
     }
 
     #[test]

@@ -47,7 +47,7 @@ pub struct SheetSpec {
     /// One to four lengths; 10 mm when absent, for photographs of an exact size none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub margin: Option<String>,
-    /// Between cells; 4 mm when absent, for photographs of an exact size none.
+    /// Between cells; 4 mm or twice the bleed when absent, for photographs of an exact size none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gap: Option<String>,
     /// How far pictures reach beyond the cut; nothing when absent.
@@ -122,9 +122,10 @@ impl SheetSpec {
     pub(crate) fn resolve(&self, images: usize) -> Result<Resolved, Failure> {
         check_count(images)?;
         let read = |text: &Option<String>, default: Length| text.as_deref().map_or(Ok(default), str::parse::<Length>);
+        let bleed = read(&self.bleed, Length::ZERO)?;
         let orientation = self.sheet_orientation.as_deref().map(str::parse::<PageOrientation>).transpose()?.unwrap_or_default();
         let (arrangement, margin, gap) = match (self.grid_layout, &self.photo_size) {
-            (Some(GridLayout { rows, columns }), None) => (Arrangement::Grid { rows, columns }, MARGIN, GAP),
+            (Some(GridLayout { rows, columns }), None) => (Arrangement::Grid { rows, columns }, MARGIN, GAP.max(bleed * 2)),
             (None, Some(size)) => {
                 let (size, turn) = (size.parse::<PaperSize>()?, self.rotate.unwrap_or(true));
                 (Arrangement::Photographs { size, turn }, Length::ZERO, Length::ZERO)
@@ -151,7 +152,7 @@ impl SheetSpec {
             orientation,
             margins: self.margin.as_deref().map_or(Ok(Margins::all(margin)), str::parse)?,
             gap: read(&self.gap, gap)?,
-            bleed: read(&self.bleed, Length::ZERO)?,
+            bleed,
             caption: if captions.is_empty() { Length::ZERO } else { caption_height(caption_size) },
             guides: self.cut_guides.as_deref().map(str::parse::<CutGuides>).transpose()?.unwrap_or_default(),
             arrangement,
@@ -214,6 +215,8 @@ mod tests {
         let resolved = resolve(spec, 5).unwrap();
         assert_eq!((resolved.layout.cells.len(), resolved.pages, resolved.copies), (4, 2, 1));
         assert_eq!((resolved.options.format, resolved.options.fit, resolved.strategy), (SheetFormat::Pdf, Fit::Fit, None));
+        let bleeding = resolve(json!({ "grid_layout": { "rows": 2, "columns": 2 }, "bleed": "3mm" }), 5).unwrap();
+        assert_eq!(bleeding.options.page.gap, Length::millimetres(6), "as much as the bleed needs");
     }
 
     #[test]
@@ -253,7 +256,7 @@ mod tests {
             (with("page_size", "A99".into()), 1, "sheet.size-invalid"),
             (with("margin", "wide".into()), 1, "sheet.length-invalid"),
             (with("margin", "200mm".into()), 1, "sheet.does-not-fit"),
-            (with("bleed", "3mm".into()), 1, "sheet.bleed-invalid"),
+            (json!({ "grid_layout": grid(2, 2), "bleed": "3mm", "gap": "5mm" }), 1, "sheet.bleed-invalid"),
             (with("dpi", 1.into()), 1, "sheet.option-out-of-range"),
             (json!({ "photo_size": "300x300mm" }), 1, "sheet.does-not-fit"),
         ] {
