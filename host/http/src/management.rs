@@ -1,5 +1,5 @@
-//! Who may change the service (plugins, flags, breakers, the registry): by default only a process on this machine that speaks to the
-//! service itself.
+//! Who may change the service (plugins, flags, breakers, the registry) and read what its sidecars write: by default only a process on this
+//! machine that speaks to the service itself.
 
 use axum::body::Body;
 use axum::http::{HeaderMap, header};
@@ -91,13 +91,13 @@ fn require_json_body(headers: &HeaderMap) -> Result<(), Failure> {
 
 fn local(incoming: &Incoming, headers: &HeaderMap) -> Result<(), Failure> {
     if !incoming.peer.is_some_and(|peer| peer.ip().to_canonical().is_loopback()) {
-        return Err(denied("the service is changed from the machine it runs on, unless remote management is switched on"));
+        return Err(denied("the service is managed from the machine it runs on, unless remote management is switched on"));
     }
     if FORWARDED.iter().any(|name| headers.contains_key(*name)) {
-        return Err(denied("the service is not changed through a proxy, unless remote management is switched on"));
+        return Err(denied("the service is not managed through a proxy, unless remote management is switched on"));
     }
     if headers.contains_key(header::ORIGIN) {
-        return Err(denied("the service is not changed from a web page, unless remote management is switched on"));
+        return Err(denied("the service is not managed from a web page, unless remote management is switched on"));
     }
     Ok(())
 }

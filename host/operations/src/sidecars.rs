@@ -38,12 +38,12 @@ impl Operations {
     }
 
     /// How the Python server is that the process bridge looked after: the sidecar called `python`, else the first by name that is written
-    /// in Python.
+    /// in Python, else the only one that somebody else runs: what that is written in nobody here knows.
     ///
     /// # Errors
     /// `sidecar.unknown` (not found): there is none.
     pub fn python_status(&self) -> Result<SidecarStatus, Failure> {
-        python(self.sidecar_statuses())
+        python(&self.sidecar_statuses())
     }
 
     /// Starts every instance that does not run, and waits until each is ready or has failed.
@@ -98,11 +98,15 @@ impl Operations {
     }
 }
 
-fn python(sidecars: Vec<SidecarStatus>) -> Result<SidecarStatus, Failure> {
-    let named = sidecars.iter().position(|sidecar| sidecar.name == PYTHON);
-    let found = named.or_else(|| sidecars.iter().position(|sidecar| sidecar.runtime == Runtime::Python));
-    let found = found.and_then(|index| sidecars.into_iter().nth(index));
-    found.ok_or_else(|| Failure::new(FailureKind::NotFound, "sidecar.unknown", "there is no sidecar that is written in Python"))
+fn python(sidecars: &[SidecarStatus]) -> Result<SidecarStatus, Failure> {
+    let first = |fits: &dyn Fn(&SidecarStatus) -> bool| sidecars.iter().find(|sidecar| fits(sidecar));
+    let only_external = || {
+        let mut external = sidecars.iter().filter(|sidecar| sidecar.external);
+        external.next().filter(|_| external.next().is_none())
+    };
+    let named = first(&|sidecar| sidecar.name == PYTHON);
+    let found = named.or_else(|| first(&|sidecar| sidecar.runtime == Runtime::Python)).or_else(only_external);
+    found.cloned().ok_or_else(|| Failure::new(FailureKind::NotFound, "sidecar.unknown", "there is no sidecar that is written in Python"))
 }
 
 #[cfg(test)]
@@ -128,17 +132,22 @@ mod tests {
     }
 
     #[test]
-    fn the_python_server_is_the_one_of_that_name_or_else_the_first_in_python() {
+    fn the_python_server_is_the_one_of_that_name_or_the_first_in_python_or_the_only_external_one() {
         let all = [
             sidecar("api", Runtime::Node),
             sidecar("flask", Runtime::Python),
             sidecar("images", Runtime::Python),
             sidecar("python", Runtime::Binary),
         ];
-        let found = |sidecars: &[SidecarStatus]| python(sidecars.to_vec()).map(|status| status.name).map_err(|failure| failure.code);
+        let found = |sidecars: &[SidecarStatus]| python(sidecars).map(|status| status.name).map_err(|failure| failure.code);
         assert_eq!(found(&all).as_deref(), Ok("python"));
         assert_eq!(found(&all[..3]).as_deref(), Ok("flask"));
         assert_eq!(found(&all[..1]).unwrap_err(), "sidecar.unknown");
         assert!(found(&[]).is_err());
+        let external = |name: &str| SidecarStatus { external: true, ..sidecar(name, Runtime::Binary) };
+        let (one, other) = (external("flask"), external("other"));
+        assert_eq!(found(&[sidecar("api", Runtime::Node), one.clone()]).as_deref(), Ok("flask"));
+        assert_eq!(found(&[one.clone(), sidecar("images", Runtime::Python)]).as_deref(), Ok("images"));
+        assert_eq!(found(&[one, other]).unwrap_err(), "sidecar.unknown", "which of them it is cannot be told");
     }
 }

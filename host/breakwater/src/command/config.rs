@@ -1,11 +1,13 @@
 //! `breakwater config`.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use breakwater_settings::Settings;
 
 use crate::cli::ConfigCommand;
+use crate::compose::sidecar_configs;
 use crate::configuration::Sources;
 use crate::output;
 
@@ -13,8 +15,8 @@ pub(crate) fn run(command: ConfigCommand) -> Result<ExitCode> {
     match command {
         ConfigCommand::Check { file } => {
             let checked = file.as_ref().map_or_else(|| "defaults and environment".to_owned(), |file| file.display().to_string());
-            match Sources::of_file(file).read() {
-                Ok(_) => output::line(&format!("{checked}: valid")),
+            match check(file) {
+                Ok(()) => output::line(&format!("{checked}: valid")),
                 Err(error) => {
                     format!("{error:#}").lines().for_each(output::error);
                     return Ok(ExitCode::FAILURE);
@@ -24,6 +26,12 @@ pub(crate) fn run(command: ConfigCommand) -> Result<ExitCode> {
         ConfigCommand::Show { config } => output::line(show(&Sources::of_file(config).read()?).trim_end()),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Reads the settings, and sets up what `serve` sets up before it starts anything.
+fn check(file: Option<PathBuf>) -> Result<()> {
+    let settings = Sources::of_file(file).read()?;
+    sidecar_configs(&settings).map(drop)
 }
 
 /// Every value in force as TOML, with where it comes from unless that is the default.
@@ -52,6 +60,25 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+
+    #[test]
+    fn a_check_refuses_what_the_service_would_not_start_with() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("breakwater.toml");
+        let check = |text: &str| {
+            std::fs::write(&file, text).unwrap();
+            check(Some(file.clone())).map_err(|error| format!("{error:#}"))
+        };
+        let sidecar =
+            |name: &str, port: &str| format!("[sidecars.{name}]\nscript = \"{name}.py\"\nenvironment = {{ FLASK_PORT = \"{port}\" }}\n");
+        assert_eq!(check(&[sidecar("a", "5001"), sidecar("b", "5002")].concat()), Ok(()));
+        let shown = check(&[sidecar("a", "5001"), sidecar("b", "5001")].concat()).unwrap_err();
+        assert!(shown.starts_with("the sidecars `a` and `b` would both listen on port 5001"), "{shown}");
+        let shown = check(&format!("[server]\nlisten = [\"127.0.0.1:5001\"]\n{}", sidecar("a", "5001"))).unwrap_err();
+        assert!(shown.ends_with("Breakwater listens there itself"), "{shown}");
+        let shown = check(&sidecar("a", "many")).unwrap_err();
+        assert!(shown.contains("FLASK_PORT in `environment` is no port"), "{shown}");
+    }
 
     #[test]
     fn what_is_shown_can_be_used_as_a_file() {

@@ -3,11 +3,12 @@
 mod variables;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use breakwater_core::Method;
-use breakwater_settings::{ByteSize, Development, RequestMethod, Settings, Sidecar, SidecarReadiness, share_ports};
+use breakwater_settings::{ByteSize, Development, RequestMethod, Settings, Sidecar, SidecarReadiness, Upstream, share_ports};
 use breakwater_sidecar::{Checks, Launch, Readiness, ReaperCommand, Request, RestartConfig, SidecarConfig, Sidecars};
 use breakwater_telemetry::Metrics;
 use breakwater_upstream::Upstreams;
@@ -45,25 +46,64 @@ pub(super) async fn start(
 /// The sidecars of the configuration, by name, with what it leaves to the environment: the port, and whether they are being worked on.
 ///
 /// # Errors
-/// When a file of variables cannot be read, `FLASK_PORT` is no port, or two would listen on the same port.
+/// When `FLASK_PORT` is no port, or two would listen on the same port.
 pub(crate) fn sidecar_configs(settings: &Settings) -> Result<BTreeMap<String, SidecarConfig>> {
-    let host = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
-    configs_with(settings, &host)
+    configs_with(settings, &of_this_process)
+}
+
+/// One of them, whatever is wrong with the others; nothing when there is none of this name.
+///
+/// # Errors
+/// When its `FLASK_PORT` is no port, or another would listen on the same port.
+pub(crate) fn sidecar_config(settings: &Settings, name: &str) -> Result<Option<SidecarConfig>> {
+    config_with(settings, name, &of_this_process)
+}
+
+fn of_this_process(name: &str) -> Option<String> {
+    std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
 }
 
 fn configs_with(settings: &Settings, host: HostVariable<'_>) -> Result<BTreeMap<String, SidecarConfig>> {
-    let names: BTreeSet<&str> = settings.sidecars.keys().map(String::as_str).collect();
-    let mut configs = BTreeMap::new();
+    let mut all = BTreeMap::new();
     for (name, sidecar) in &settings.sidecars {
-        let config = sidecar_config(name, sidecar, host).with_context(|| format!("cannot set up the sidecar `{name}`"))?;
-        config.validate(name, &names).map_err(outside::setup)?;
-        configs.insert(name.clone(), config);
+        let converted = convert(settings, name, sidecar, host)?;
+        refuse_shared_ports(settings, name, &converted, &all)?;
+        all.insert(name, converted);
     }
-    refuse_shared_ports(settings, &configs)?;
-    Ok(configs)
+    Ok(all.into_iter().map(|(name, converted)| (name.clone(), converted.config)).collect())
 }
 
-fn sidecar_config(name: &str, sidecar: &Sidecar, host: HostVariable<'_>) -> Result<SidecarConfig> {
+fn config_with(settings: &Settings, name: &str, host: HostVariable<'_>) -> Result<Option<SidecarConfig>> {
+    let Some(sidecar) = settings.sidecars.get(name) else { return Ok(None) };
+    let converted = convert(settings, name, sidecar, host)?;
+    let others = settings.sidecars.iter().filter(|(other, _)| *other != name);
+    let others = others.filter_map(|(other, sidecar)| Some((other, convert(settings, other, sidecar, host).ok()?)));
+    refuse_shared_ports(settings, name, &converted, &others.collect())?;
+    Ok(Some(converted.config))
+}
+
+/// A sidecar as it runs.
+struct Converted {
+    config: SidecarConfig,
+    /// Whether its port is the one that it would have once its file of variables can be read.
+    knows_port: bool,
+}
+
+fn convert(settings: &Settings, name: &str, sidecar: &Sidecar, host: HostVariable<'_>) -> Result<Converted> {
+    let names: BTreeSet<&str> = settings.sidecars.keys().map(String::as_str).collect();
+    let mut converted = completed(name, sidecar, host).with_context(|| format!("cannot set up the sidecar `{name}`"))?;
+    converted.config.withheld = variables_with_secrets(settings);
+    converted.config.validate(name, &names).map_err(outside::setup)?;
+    Ok(converted)
+}
+
+/// The variables of the host that hold secrets of its own.
+fn variables_with_secrets(settings: &Settings) -> BTreeSet<String> {
+    let of = |upstream: &Upstream| [&upstream.api_key_env, &upstream.bearer_env, &upstream.basic_env].map(Clone::clone);
+    settings.upstreams.values().flat_map(of).flatten().collect()
+}
+
+fn completed(name: &str, sidecar: &Sidecar, host: HostVariable<'_>) -> Result<Converted> {
     let patterns = sidecar.patterns.iter().map(|(pattern, kind)| Ok((kind.word().parse()?, Regex::new(pattern)?)));
     let config = SidecarConfig {
         launch: launch(sidecar),
@@ -76,6 +116,7 @@ fn sidecar_config(name: &str, sidecar: &Sidecar, host: HostVariable<'_>) -> Resu
         working_dir: sidecar.working_dir.clone(),
         environment: sidecar.environment.clone(),
         env_file: sidecar.env_file.clone(),
+        withheld: BTreeSet::new(),
         virtualenv: sidecar.virtualenv.clone(),
         imports: sidecar.imports.clone(),
         minimum_version: sidecar.minimum_version.clone(),
@@ -92,7 +133,7 @@ fn sidecar_config(name: &str, sidecar: &Sidecar, host: HostVariable<'_>) -> Resu
         strip_prefix: sidecar.strip_prefix,
         autostart: sidecar.autostart,
     };
-    let variables = Variables::of(&config, host)?;
+    let variables = Variables::of(&config, host);
     let (port, port_from) = port(sidecar, &variables)?;
     let development = match sidecar.development {
         Development::On => true,
@@ -100,7 +141,8 @@ fn sidecar_config(name: &str, sidecar: &Sidecar, host: HostVariable<'_>) -> Resu
         Development::Auto => !STAGE_VARIABLES.iter().any(|name| variables.find(name).is_some_and(|(stage, _)| stage == PRODUCTION)),
     };
     let restart = RestartConfig { auto: sidecar.auto_restart.unwrap_or(development), ..config.restart.clone() };
-    Ok(SidecarConfig { port, port_from, development, restart, ..config })
+    let knows_port = sidecar.port.is_some() || !variables.may_hide(PORT_VARIABLE);
+    Ok(Converted { config: SidecarConfig { port, port_from, development, restart, ..config }, knows_port })
 }
 
 fn launch(sidecar: &Sidecar) -> Launch {
@@ -182,26 +224,31 @@ fn port(sidecar: &Sidecar, variables: &Variables<'_>) -> Result<(u16, String)> {
 }
 
 /// The settings have compared the ports they know; this compares those that are left to the environment too.
-fn refuse_shared_ports(settings: &Settings, configs: &BTreeMap<String, SidecarConfig>) -> Result<()> {
-    let local = configs.iter().filter(|(_, config)| config.port != 0 && !matches!(config.launch, Launch::External(_)));
-    let local: Vec<_> =
-        local.map(|(name, config)| (name, config, u32::from(config.port)..u32::from(config.port) + config.instances)).collect();
-    for (index, (name, config, ports)) in local.iter().enumerate() {
-        let from = &config.port_from;
-        let listens = |address: &&std::net::SocketAddr| share_ports(address.ip(), config.host) && ports.contains(&address.port().into());
-        if let Some(address) = settings.server.listen.iter().find(listens) {
-            bail!("the sidecar `{name}` cannot have port {} ({from}): Breakwater listens there itself", address.port());
-        }
-        let shares = |(_, other, taken): &&(&String, &SidecarConfig, std::ops::Range<u32>)| {
-            share_ports(other.host, config.host) && taken.start < ports.end && ports.start < taken.end
-        };
-        if let Some((other, with, taken)) = local.iter().take(index).find(shares) {
+fn refuse_shared_ports(settings: &Settings, name: &str, of: &Converted, others: &BTreeMap<&String, Converted>) -> Result<()> {
+    let (Some(ports), config) = (of.ports(), &of.config) else { return Ok(()) };
+    let from = &config.port_from;
+    let listens = |address: &&std::net::SocketAddr| share_ports(address.ip(), config.host) && ports.contains(&address.port().into());
+    if let Some(address) = settings.server.listen.iter().find(listens) {
+        bail!("the sidecar `{name}` cannot have port {} ({from}): Breakwater listens there itself", address.port());
+    }
+    for (other, with) in others {
+        let Some(taken) = with.ports() else { continue };
+        if share_ports(with.config.host, config.host) && taken.start < ports.end && ports.start < taken.end {
             let port = ports.start.max(taken.start);
-            let with = &with.port_from;
+            let with = &with.config.port_from;
             bail!("the sidecars `{other}` and `{name}` would both listen on port {port} ({with}; {from}): give one another `port`");
         }
     }
     Ok(())
+}
+
+impl Converted {
+    /// The ports of its instances; nothing when they are not known, or nobody listens on them here.
+    fn ports(&self) -> Option<Range<u32>> {
+        let first = u32::from(self.config.port);
+        let is_fixed = first != 0 && self.knows_port && !matches!(self.config.launch, Launch::External(_));
+        is_fixed.then(|| first..first + self.config.instances)
+    }
 }
 
 #[cfg(test)]

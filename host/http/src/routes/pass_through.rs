@@ -9,7 +9,9 @@ use breakwater_operations::sidecars::{Route, SidecarStatus};
 use futures_util::{StreamExt, TryStreamExt};
 use serde::Serialize;
 
+use super::pass_through_headers::headers;
 use super::sidecar_health::BridgeStatus;
+use super::sidecar_view::for_anybody;
 use crate::app::App;
 use crate::body::{self, BodyError, BodyLimits};
 use crate::incoming::Incoming;
@@ -22,7 +24,7 @@ const MAX_KEPT: u64 = 64 << 10;
 
 /// What is said of the kind of error while there is none.
 const NO_KIND: &str = "UNKNOWN";
-/// What is said while there is no error.
+/// What is said while it is not ready and there is no error.
 const NO_MESSAGE: &str = "Service is starting or encountered an error";
 
 /// That nobody answers, as clients of the process bridge know it.
@@ -84,10 +86,14 @@ async fn outbound(request: Request, incoming: &Incoming, limits: BodyLimits) -> 
     })
 }
 
-/// Whether a path could leave the prefix that it begins with, once somebody resolves it (RFC 3986, 5.2.4; the WHATWG's URL standard also
-/// takes `%2e` for a dot).
+/// Whether a path could leave the prefix that it begins with, once somebody resolves it (RFC 3986, 5.2.4). The WHATWG's URL standard also
+/// takes `%2e` for a dot and `\` for a slash; some servers decode a slash before, and cut parameters off a segment (`..;a=b`).
 fn leads_upwards(path: &str) -> bool {
-    path.split('/').any(|segment| matches!(&*segment.to_ascii_lowercase().replace("%2e", "."), "." | ".."))
+    let mut path = path.to_ascii_lowercase();
+    for (written, meant) in [("%2e", "."), ("%2f", "/"), ("%5c", "/"), ("\\", "/"), ("%3b", ";")] {
+        path = path.replace(written, meant);
+    }
+    path.split('/').any(|segment| matches!(segment.split(';').next(), Some("." | "..")))
 }
 
 fn method(method: &axum::http::Method) -> Option<Method> {
@@ -107,50 +113,6 @@ async fn content(headers: &HeaderMap, body: Body, limits: BodyLimits) -> Result<
         _ => Ok((Content::Stream(body::guarded(headers, body, limits).map_err(Failure::from).boxed()), length)),
     }
 }
-
-/// Whether a header is about the connection alone, which ends here (RFC 9110, 7.6.1), or says what this service says anew.
-fn ends_here(name: &HeaderName) -> bool {
-    const NAMES: [HeaderName; 8] = [
-        header::CONNECTION,
-        header::CONTENT_LENGTH,
-        header::EXPECT,
-        header::HOST,
-        header::TE,
-        header::TRAILER,
-        header::TRANSFER_ENCODING,
-        header::UPGRADE,
-    ];
-    NAMES.contains(name) || matches!(name.as_str(), "keep-alive" | "proxy-connection" | "proxy-authorization" | "http2-settings")
-}
-
-/// The headers as they are sent on, and for whom. What is not visible ASCII is left out: nobody can send it on.
-fn headers(given: &HeaderMap, incoming: &Incoming) -> Vec<(String, String)> {
-    let of_connection = given.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
-    let of_connection: Vec<_> = of_connection.flat_map(|value| value.split(',')).map(str::trim).collect();
-    let text = |value: &HeaderValue| value.to_str().ok().map(str::to_owned);
-    let passed = given.iter().filter(|(name, _)| {
-        !ends_here(name) && name.as_str() != FORWARDED_FOR && !of_connection.iter().any(|token| token.eq_ignore_ascii_case(name.as_str()))
-    });
-    let mut headers: Vec<_> = passed.filter_map(|(name, value)| Some((name.as_str().to_owned(), text(value)?))).collect();
-    let peer = incoming.peer.map(|peer| peer.ip().to_canonical().to_string());
-    let before = given.get_all(FORWARDED_FOR).iter().filter_map(text);
-    let chain: Vec<_> = before.chain(peer).collect();
-    if !chain.is_empty() {
-        headers.push((FORWARDED_FOR.to_owned(), chain.join(", ")));
-    }
-    // A proxy in front of this service knows better what its client asked for.
-    if !given.contains_key(FORWARDED_HOST) {
-        headers.extend(given.get(header::HOST).and_then(text).map(|host| (FORWARDED_HOST.to_owned(), host)));
-    }
-    if !given.contains_key(FORWARDED_PROTO) {
-        headers.push((FORWARDED_PROTO.to_owned(), "http".to_owned()));
-    }
-    headers
-}
-
-const FORWARDED_FOR: &str = "x-forwarded-for";
-const FORWARDED_HOST: &str = "x-forwarded-host";
-const FORWARDED_PROTO: &str = "x-forwarded-proto";
 
 /// The answer as it is passed back.
 fn passed_back(answer: OutboundResponse) -> Response {
@@ -190,20 +152,32 @@ fn is_without_answer(failure: &Failure) -> bool {
 
 fn unavailable(status: SidecarStatus, failure: &Failure) -> Response {
     let retry_after = failure.retry_after.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).div_ceil(1000));
-    let mut response = (StatusCode::SERVICE_UNAVAILABLE, json::answer(&unavailable_body(status))).into_response();
+    let mut response = (StatusCode::SERVICE_UNAVAILABLE, json::answer(&unavailable_body(status, failure))).into_response();
     if let Some(seconds) = retry_after {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
 }
 
-fn unavailable_body(status: SidecarStatus) -> UnavailableBody {
-    let error = status.last_error.as_ref();
+fn unavailable_body(status: SidecarStatus, failure: &Failure) -> UnavailableBody {
+    // The newest error of one that is ready is over, and not why this request got no answer.
+    let error = status.last_error.as_ref().filter(|_| !status.ready);
+    let without_error = || if status.ready { while_ready(failure) } else { NO_MESSAGE };
     UnavailableBody {
         error: format!("{} service unavailable", status.name),
         kind: error.map_or(NO_KIND, |error| error.kind.name()),
-        message: error.map_or_else(|| NO_MESSAGE.to_owned(), |error| error.message.clone()),
-        status: BridgeStatus::from(status).for_anybody(),
+        message: error.map_or_else(|| without_error().to_owned(), |error| error.message.clone()),
+        status: for_anybody(status).into(),
+    }
+}
+
+/// Why one that is ready gave no answer, in a sentence for anybody.
+fn while_ready(failure: &Failure) -> &'static str {
+    match failure.kind {
+        FailureKind::Timeout => "Service did not answer in time",
+        FailureKind::CircuitOpen => "Service failed too often lately and is left alone for a moment",
+        FailureKind::Limit | FailureKind::BudgetExhausted => "Service is overloaded",
+        _ => "Service is ready but gave no answer",
     }
 }
 

@@ -9,22 +9,8 @@ use serde_json::{Value, json};
 
 use super::super::sidecar_body::tests::{sample, stopped};
 use super::*;
-use crate::incoming::Peer;
 
 const LIMITS: BodyLimits = BodyLimits { max_bytes: 200 << 10, idle: Duration::from_secs(1), total: Duration::from_secs(3) };
-
-fn given(list: &[(&'static str, &'static str)]) -> HeaderMap {
-    list.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
-}
-
-fn sent(list: &[(&'static str, &'static str)]) -> Vec<String> {
-    let mut headers = HeaderMap::new();
-    for (name, value) in list {
-        headers.append(*name, HeaderValue::from_static(value));
-    }
-    let incoming = Incoming::of(&headers, Some(Peer("[::ffff:10.0.0.9]:4000".parse().unwrap())), &Tracer::disabled());
-    super::headers(&headers, &incoming).into_iter().map(|(name, value)| format!("{name}: {value}")).collect()
-}
 
 async fn bytes_of(content: Content) -> Result<Vec<u8>, Failure> {
     match content {
@@ -36,57 +22,6 @@ async fn bytes_of(content: Content) -> Result<Vec<u8>, Failure> {
 
 fn unannounced(length: usize) -> Body {
     Body::from_stream(stream::iter([Ok::<_, std::io::Error>(Bytes::from(vec![b'x'; length]))]))
-}
-
-#[test]
-fn headers_of_the_connection_end_here_and_all_others_are_passed_on() {
-    let headers = sent(&[
-        ("host", "shop.example:8080"),
-        ("connection", "keep-alive, X-Hop"),
-        ("connection", "close"),
-        ("keep-alive", "timeout=5"),
-        ("proxy-authorization", "Basic secret"),
-        ("te", "trailers"),
-        ("trailer", "x"),
-        ("transfer-encoding", "chunked"),
-        ("upgrade", "websocket"),
-        ("expect", "100-continue"),
-        ("content-length", "3"),
-        ("x-hop", "1"),
-        ("authorization", "Bearer mine"),
-        ("cookie", "a=b"),
-        ("accept", "image/png"),
-        ("accept", "image/webp"),
-    ]);
-    let mut passed = headers.clone();
-    passed.sort();
-    assert_eq!(
-        passed,
-        [
-            "accept: image/png",
-            "accept: image/webp",
-            "authorization: Bearer mine",
-            "cookie: a=b",
-            "x-forwarded-for: 10.0.0.9",
-            "x-forwarded-host: shop.example:8080",
-            "x-forwarded-proto: http",
-        ]
-    );
-}
-
-#[test]
-fn a_proxy_in_front_is_believed_and_continued() {
-    let headers = sent(&[("host", "inner"), ("x-forwarded-for", "1.2.3.4"), ("x-forwarded-host", "shop"), ("x-forwarded-proto", "https")]);
-    assert_eq!(headers, ["x-forwarded-host: shop", "x-forwarded-proto: https", "x-forwarded-for: 1.2.3.4, 10.0.0.9"]);
-}
-
-#[test]
-fn a_header_that_nobody_can_send_on_is_left_out() {
-    let mut headers = given(&[("x-fine", "a")]);
-    headers.insert("x-binary", HeaderValue::from_bytes(b"\xff").unwrap());
-    let incoming = Incoming::of(&headers, None, &Tracer::disabled());
-    let names: Vec<_> = super::headers(&headers, &incoming).into_iter().map(|(name, _)| name).collect();
-    assert_eq!(names, ["x-fine", "x-forwarded-proto"]);
 }
 
 #[tokio::test]
@@ -114,10 +49,25 @@ async fn a_path_cannot_leave_its_prefix() {
             .map(drop)
             .map_err(|failure| failure.code)
     };
-    for path in ["/api/..", "/api/../admin", "/api/%2e%2E/admin", "/api/.%2e", "/api/./x", "/api/%2E"] {
+    for path in [
+        "/api/..",
+        "/api/../admin",
+        "/api/%2e%2E/admin",
+        "/api/.%2e",
+        "/api/./x",
+        "/api/%2E",
+        "/api/..;/admin",
+        "/api/..;a=b/admin",
+        "/api/%2e%2e%3Ba=b/admin",
+        "/api/..%2fadmin",
+        "/api/x%2F..%2F..%2Fadmin",
+        "/api/..%5cadmin",
+        "/api/..\\admin",
+        "/api/x%5C.",
+    ] {
         assert_eq!(send(path).await.unwrap_err(), "http.path-invalid", "{path}");
     }
-    for path in ["/api/...", "/api/.well-known/x", "/api/a..b", "/api/x?to=/../y", "/api//"] {
+    for path in ["/api/...", "/api/.well-known/x", "/api/a..b", "/api/x?to=/../y", "/api//", "/api/a;v=..", "/api/a%2Fb", "/api/a;b/c"] {
         assert_eq!(send(path).await, Ok(()), "{path}");
     }
 }
@@ -208,6 +158,22 @@ async fn that_nobody_answers_is_said_as_the_process_bridge_said_it() {
             },
         })
     );
+}
+
+#[test]
+fn an_error_that_is_over_is_not_why_one_that_is_ready_gave_no_answer() {
+    use FailureKind::*;
+    for (kind, code, message) in [
+        (Timeout, "upstream.timeout", "Service did not answer in time"),
+        (CircuitOpen, "upstream.circuit-open", "Service failed too often lately and is left alone for a moment"),
+        (Limit, "upstream.overloaded", "Service is overloaded"),
+        (BudgetExhausted, "upstream.budget-exhausted", "Service is overloaded"),
+        (Unavailable, "upstream.connection", "Service is ready but gave no answer"),
+    ] {
+        let body = serde_json::to_value(unavailable_body(sample(), &Failure::new(kind, code, "inner words"))).unwrap();
+        assert_eq!((&body["type"], &body["message"]), (&json!("UNKNOWN"), &json!(message)), "{code}");
+        assert_eq!((&body["status"]["isReady"], &body["status"]["lastError"]["type"]), (&json!(true), &json!("DEPENDENCY_ERROR")));
+    }
 }
 
 #[tokio::test]

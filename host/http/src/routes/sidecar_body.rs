@@ -90,7 +90,7 @@ pub(crate) struct SidecarErrorBody {
     kind: &'static str,
     /// What happened, in one sentence.
     message: String,
-    /// What to do about it, step by step.
+    /// What to do about it, step by step. This, `probes` and `stderr` are empty for those who may not steer the sidecar.
     troubleshooting: Vec<String>,
     /// What was looked at.
     probes: Vec<ProbeBody>,

@@ -1,7 +1,7 @@
 //! `GET /api/health/python`: a sidecar as clients of the process bridge know it, which is also how a request that was passed through is
 //! told that nobody answers.
 
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use breakwater_operations::sidecars::{SidecarError, SidecarStatus};
@@ -9,7 +9,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::sidecar_body::ProbeBody;
+use super::sidecar_view;
 use crate::app::App;
+use crate::incoming::Incoming;
 use crate::json;
 use crate::negotiate::require_json;
 use crate::problem::{Problem, Refusal};
@@ -56,7 +58,7 @@ pub(crate) struct BridgeError {
     message: String,
     /// When it happened, in milliseconds since 1970.
     at: u64,
-    /// What to do about it, step by step.
+    /// What to do about it, step by step. This and what follows is left out for those who may not steer it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     troubleshooting: Vec<String>,
     /// What was looked at, and what was found.
@@ -86,17 +88,8 @@ impl From<SidecarStatus> for BridgeStatus {
     }
 }
 
-impl BridgeStatus {
-    /// Without what the process wrote and what was looked at on this machine.
-    pub(crate) fn for_anybody(mut self) -> Self {
-        if let Some(error) = &mut self.last_error {
-            (error.troubleshooting, error.probes, error.stderr) = Default::default();
-        }
-        self
-    }
-}
-
-/// How the Python server is: the sidecar called `python`, else the first that is written in Python.
+/// How the Python server is: the sidecar called `python`, else the first that is written in Python, else the only one that somebody else
+/// runs. What its error says beyond type, message and time is told to those who may steer it.
 #[utoipa::path(
     get,
     path = "/api/health/python",
@@ -104,12 +97,17 @@ impl BridgeStatus {
     operation_id = "pythonHealth",
     responses(
         (status = 200, description = "How it is, also if it is not well", body = PythonHealthBody, content_type = "application/json"),
-        (status = "4XX", description = "No sidecar is written in Python", body = Problem, content_type = "application/problem+json")
+        (status = "4XX", description = "There is no such sidecar", body = Problem, content_type = "application/problem+json")
     )
 )]
-pub(crate) async fn python(State(app): State<App>, headers: HeaderMap) -> Result<Response, Refusal> {
+pub(crate) async fn python(
+    State(app): State<App>,
+    Extension(incoming): Extension<Incoming>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
     require_json(&headers)?;
-    Ok(json::answer(&health(app.operations().python_status()?)))
+    let seen = sidecar_view::for_caller(&app, &incoming, &headers);
+    Ok(json::answer(&health(seen(app.operations().python_status()?))))
 }
 
 fn health(status: SidecarStatus) -> PythonHealthBody {

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::{Extension, Path, State};
 use axum::http::{HeaderMap, Uri, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
@@ -18,6 +18,8 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::form::field_invalid;
+use crate::incoming::Incoming;
+use crate::management;
 use crate::negotiate::{LinesAnswer, lines_answer};
 use crate::problem::{Problem, Refusal};
 use crate::query::Query;
@@ -95,7 +97,7 @@ impl Wanted {
 
 /// The last lines that a local process wrote to its standard output and error, and what the host says about it. With `follow` the answer
 /// goes on with every further line until the client leaves or the service stops. Server-sent events for `Accept: text/event-stream`,
-/// otherwise one JSON object a line.
+/// otherwise one JSON object a line. To this machine only, unless remote management is switched on.
 #[utoipa::path(
     get,
     path = "/v1/sidecars/{name}/logs",
@@ -112,7 +114,14 @@ impl Wanted {
         (status = "4XX", description = "There is no such sidecar, or it is refused", body = Problem, content_type = "application/problem+json")
     )
 )]
-pub(crate) async fn logs(State(app): State<App>, headers: HeaderMap, uri: Uri, Path(name): Path<String>) -> Result<Response, Refusal> {
+pub(crate) async fn logs(
+    State(app): State<App>,
+    Extension(incoming): Extension<Incoming>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Result<Response, Refusal> {
+    management::allow(&app, &incoming, &headers)?;
     let form = lines_answer(&headers)?;
     let wanted = Wanted::of(&uri)?;
     let lines = lines(app.operations().sidecar_logs(&name)?, wanted, app.state.readiness.draining().clone());

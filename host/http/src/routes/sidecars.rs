@@ -7,13 +7,13 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::sidecar_body::SidecarBody;
+use super::sidecar_view;
 use crate::app::App;
 use crate::incoming::Incoming;
 use crate::json;
 use crate::management;
 use crate::negotiate::require_json;
 use crate::problem::{Problem, Refusal};
-use crate::wire::each;
 
 /// Every local process.
 #[derive(Debug, Serialize, ToSchema)]
@@ -23,7 +23,8 @@ pub(crate) struct SidecarsBody {
     sidecars: Vec<SidecarBody>,
 }
 
-/// Every local process that is configured, and how it is.
+/// Every local process that is configured, and how it is. Errors are told whole to those who may steer it (from this machine, unless remote
+/// management is switched on); others get type, message and time.
 #[utoipa::path(
     get,
     path = "/v1/sidecars",
@@ -34,12 +35,18 @@ pub(crate) struct SidecarsBody {
         (status = 406, description = "Not acceptable", body = Problem, content_type = "application/problem+json")
     )
 )]
-pub(crate) async fn list(State(app): State<App>, headers: HeaderMap) -> Result<Response, Refusal> {
+pub(crate) async fn list(
+    State(app): State<App>,
+    Extension(incoming): Extension<Incoming>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
     require_json(&headers)?;
-    Ok(json::answer(&SidecarsBody { sidecars: each(app.operations().sidecar_statuses()) }))
+    let seen = sidecar_view::for_caller(&app, &incoming, &headers);
+    let sidecars = app.operations().sidecar_statuses().into_iter().map(|status| SidecarBody::from(seen(status)));
+    Ok(json::answer(&SidecarsBody { sidecars: sidecars.collect() }))
 }
 
-/// One local process, and how it is.
+/// One local process, and how it is. Errors are told as in the list.
 #[utoipa::path(
     get,
     path = "/v1/sidecars/{name}",
@@ -51,9 +58,15 @@ pub(crate) async fn list(State(app): State<App>, headers: HeaderMap) -> Result<R
         (status = "4XX", description = "There is no such sidecar", body = Problem, content_type = "application/problem+json")
     )
 )]
-pub(crate) async fn get(State(app): State<App>, headers: HeaderMap, Path(name): Path<String>) -> Result<Response, Refusal> {
+pub(crate) async fn get(
+    State(app): State<App>,
+    Extension(incoming): Extension<Incoming>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
     require_json(&headers)?;
-    Ok(json::answer(&SidecarBody::from(app.operations().sidecar_status(&name)?)))
+    let seen = sidecar_view::for_caller(&app, &incoming, &headers);
+    Ok(json::answer(&SidecarBody::from(seen(app.operations().sidecar_status(&name)?))))
 }
 
 /// Starts every instance that does not run, and answers once each is ready or has failed. One that gave up begins anew. From this machine

@@ -1,7 +1,9 @@
 //! Sidecars: what one says, and what they say together.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::net::IpAddr;
+use std::path::Path;
 
 use http::Uri;
 use regex::Regex;
@@ -36,6 +38,7 @@ impl Check for Sidecar {
     fn check(&self, reader: &mut Reader<'_>, name: Option<&str>) {
         let blame: Blame<'_> = &mut |key, message| reader.blame("sidecars", name, key, message);
         launch(self, blame);
+        interpreter(self, blame);
         process(self, blame);
         readiness(self, blame);
         times(self, blame);
@@ -79,6 +82,24 @@ fn launch(sidecar: &Sidecar, blame: Blame<'_>) {
         if sidecar.readiness == SidecarReadiness::Line {
             blame("readiness", "what one writes that somebody else runs cannot be seen: \"line\" is not possible".to_owned());
         }
+    }
+}
+
+/// Programs that say their version, and those of them that can try an import.
+const SAYING_THEIR_VERSION: [&str; 6] = ["python", "pypy", "node", "nodejs", "ruby", "java"];
+const TRYING_IMPORTS: [&str; 5] = ["python", "pypy", "node", "nodejs", "ruby"];
+
+/// What is asked of an interpreter must not be asked of any program: it would be started just like that.
+fn interpreter(sidecar: &Sidecar, blame: Blame<'_>) {
+    let Some(program) = sidecar.command.first().filter(|_| sidecar.virtualenv.is_none()) else { return };
+    let name = Path::new(program).file_name().and_then(OsStr::to_str).unwrap_or_default();
+    let name = name.trim_end_matches(|character: char| character.is_ascii_digit() || character == '.');
+    let advice = "set virtualenv for that of its Python, or leave this out";
+    if sidecar.minimum_version.is_some() && !SAYING_THEIR_VERSION.contains(&name) {
+        blame("minimum_version", format!("is that of an interpreter, and {} is none that is known; {advice}", quoted(program)));
+    }
+    if !sidecar.imports.is_empty() && !TRYING_IMPORTS.contains(&name) {
+        blame("imports", format!("are tried by an interpreter, and {} is none that is known to do so; {advice}", quoted(program)));
     }
 }
 

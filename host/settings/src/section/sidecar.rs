@@ -95,9 +95,9 @@ section! {
         interpreter: Option<String> = "" (Restart);
         /// The folder of a Python virtual environment that it runs in.
         virtualenv: Option<PathBuf> = "" (Restart);
-        /// The oldest version of the interpreter that will do.
+        /// The oldest version of the interpreter that will do. Of a `command`, its program must be one, or `virtualenv` be set.
         minimum_version: Option<Version> = "" (Restart);
-        /// Packages that must be there before it is started, such as `["flask", "flask_cors"]`.
+        /// Packages that must be there before it is started, such as `["flask", "flask_cors"]`. Of a `command`, its program must be an interpreter, or `virtualenv` be set.
         imports: Vec<String> = "[]" (Restart);
         /// Where it runs. Not set: the folder of the script, or where Breakwater was started.
         working_dir: Option<PathBuf> = "" (Restart);

@@ -45,6 +45,7 @@ fn every_kind_of_value_is_read() {
         ("BREAKWATER__SIDECARS__MY_FLASK__COMMAND", "[\"gunicorn\", \"-b\", \"{host}:{port},x\"]"),
         ("BREAKWATER__SIDECARS__MY_FLASK__PORT", "5002"),
         ("BREAKWATER__SIDECARS__MY_FLASK__MINIMUM_VERSION", "3"),
+        ("BREAKWATER__SIDECARS__MY_FLASK__VIRTUALENV", "/venv"),
         ("BREAKWATER__SIDECARS__MY_FLASK__ENVIRONMENT", "{ A = \"b\" }"),
     ];
     let settings = with_environment("", &variables).unwrap();
@@ -142,6 +143,29 @@ fn keys_that_contradict_each_other_are_refused() {
     sidecar("script = \"a.py\"\nport = 65530\ninstances = 6\n");
     // What concerns a process does not matter when somebody else runs it: one variable turns the process into an address.
     sidecar("external_url = \"http://a:5001\"\nvirtualenv = \"venv\"\nimports = [\"flask\"]\nargs = [\"x\"]\n");
+}
+
+#[test]
+fn only_an_interpreter_is_asked_for_its_version_and_imports() {
+    let text = |program: &str, more: &str| format!("[sidecars.a]\ncommand = [\"{program}\", \"-x\"]\n{more}\n");
+    let (version, imports) = ("minimum_version = \"3.8\"", "imports = [\"flask\"]");
+    for program in ["python3", "/usr/bin/python3.11", "pypy", "node", "nodejs", "ruby3.2"] {
+        parse(&text(program, &format!("{version}\n{imports}"))).unwrap();
+    }
+    parse(&text("java", version)).unwrap();
+    let advice = "set virtualenv for that of its Python, or leave this out";
+    for program in ["gunicorn", "/opt/python/bin/server", "pythonic"] {
+        assert_eq!(
+            problems(parse(&text(program, &format!("{version}\n{imports}")))),
+            format!(
+                "b.toml:3:19: sidecars.a.minimum_version: is that of an interpreter, and \"{program}\" is none that is known; {advice}\n\
+                 b.toml:4:11: sidecars.a.imports: are tried by an interpreter, and \"{program}\" is none that is known to do so; {advice}"
+            )
+        );
+        parse(&text(program, &format!("{version}\n{imports}\nvirtualenv = \".venv\""))).unwrap();
+        parse(&text(program, "")).unwrap();
+    }
+    assert!(problems(parse(&text("java", imports))).contains("sidecars.a.imports: are tried by an interpreter"));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{explanation, table, verdict};
 use crate::cli::ServerAddress;
-use crate::compose::sidecar_configs;
+use crate::compose::sidecar_config;
 use crate::configuration::Sources;
 use crate::fields::list;
 use crate::output;
@@ -39,11 +39,11 @@ pub(super) async fn run(name: &str, file: Option<PathBuf>, server: &ServerAddres
 
 fn configured(name: &str, file: Option<PathBuf>) -> Result<SidecarConfig> {
     let place = file.as_ref().map(|file| file.display().to_string());
-    let mut all = sidecar_configs(&Sources::of_file(file).read()?)?;
-    if let Some(config) = all.remove(name) {
+    let settings = Sources::of_file(file).read()?;
+    if let Some(config) = sidecar_config(&settings, name)? {
         return Ok(config);
     }
-    let known: Vec<_> = all.into_keys().collect();
+    let known: Vec<_> = settings.sidecars.into_keys().collect();
     match (place, known.is_empty()) {
         (None, true) => bail!("no sidecar is configured; name the configuration with --config FILE"),
         (Some(place), true) => bail!("{place} configures no sidecar"),
@@ -143,6 +143,20 @@ mod tests {
         let mut script = report(ErrorKind::ScriptNotFound);
         excuse_own_ports(&mut script, &BTreeSet::from([5001, 5002]));
         assert!(script.error.is_some(), "what else is wrong is still wrong");
+    }
+
+    #[test]
+    fn only_what_is_wrong_with_the_sidecar_itself_is_in_its_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("breakwater.toml");
+        let port =
+            |name: &str, port: &str| format!("[sidecars.{name}]\nscript = \"{name}.py\"\nenvironment = {{ FLASK_PORT = \"{port}\" }}\n");
+        std::fs::write(&file, [port("broken", "many"), port("one", "5001"), port("two", "5002"), port("three", "5001")].concat()).unwrap();
+        let configured = |name: &str| configured(name, Some(file.clone())).map(|config| config.port).map_err(|error| format!("{error:#}"));
+        assert_eq!(configured("two"), Ok(5002));
+        assert!(configured("broken").unwrap_err().contains("FLASK_PORT in `environment` is no port"));
+        assert!(configured("one").unwrap_err().contains("`three` and `one` would both listen on port 5001"));
+        assert!(configured("four").unwrap_err().ends_with("configures no sidecar `four`, but broken, one, three, two"));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use breakwater_settings::SidecarErrorKind;
-use breakwater_sidecar::ErrorKind;
+use breakwater_settings::{SECTIONS, SidecarErrorKind};
+use breakwater_sidecar::{ErrorKind, Runtime};
 use semver::Version;
 
 use super::*;
@@ -67,6 +67,7 @@ fn what_is_set_arrives() {
         working_dir: Some("/srv".into()),
         environment: [("A".to_owned(), "b".to_owned())].into(),
         env_file: Some(env_file.clone()),
+        withheld: BTreeSet::new(),
         virtualenv: Some("/venv".into()),
         imports: vec!["flask".to_owned(), "flask_cors".to_owned()],
         minimum_version: Some(Version::new(3, 8, 0)),
@@ -172,22 +173,50 @@ fn a_port_that_is_none_is_refused_with_where_it_stands() {
 }
 
 #[test]
-fn a_file_of_variables_that_cannot_be_read_is_named_and_its_secrets_are_not() {
+fn a_broken_file_of_variables_is_its_own_sidecars_trouble() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).display().to_string();
-    let error = |keys: String| format!("{:#}", flask(&keys, &nothing).unwrap_err());
-    let absent = path("absent.env");
-    let expected = format!("cannot set up the sidecar `flask`: cannot read its variables from {absent}: there is no such file");
-    assert_eq!(error(format!("script = \"a.py\"\nenv_file = \"{absent}\"\n")), expected);
-    std::fs::write(path(".env"), "A=1\nKEY=\"hidden\n").unwrap();
-    let expected = format!("cannot read its variables from {}: the line that begins with `KEY` is not NAME=value", path(".env"));
-    let shown = error(format!("script = \"{}\"\n", path("a.py")));
-    assert!(shown.ends_with(&expected) && !shown.contains("hidden"), "{shown}");
-    std::fs::write(path(".env"), [b'A', b'=', 0xff, b'\n']).unwrap();
-    assert!(error(format!("script = \"{}\"\n", path("a.py"))).contains(&path(".env")));
-    // What somebody else runs gets nothing from here.
-    let config = flask(&format!("external_url = \"http://a:1\"\nenv_file = \"{absent}\"\n"), &nothing).unwrap();
-    assert_eq!(config.launch, Launch::External("http://a:1".to_owned()));
+    let host = |name: &str| (name == "FLASK_PORT").then(|| "5004".to_owned());
+    let script = format!("script = \"{}\"\n", path("api.py"));
+    let named = format!("{script}env_file = \"{}\"\n", path("absent.env"));
+    let port = |keys: &str, host: HostVariable<'_>| flask(keys, host).unwrap().port;
+    assert_eq!((port(&named, &host), port(&named, &nothing)), (5004, 5001), "the file is not there");
+    for broken in [&b"FLASK_PORT=5003\nKEY=\"without end\n"[..], &b"FLASK_PORT=5003\nA=\xff\n"[..]] {
+        std::fs::write(path(".env"), broken).unwrap();
+        assert_eq!((port(&script, &host), port(&script, &nothing)), (5004, 5001));
+        assert_eq!(port(&format!("{script}environment = {{ FLASK_PORT = \"5005\" }}\n"), &host), 5005);
+        assert_eq!(port(&format!("{script}port = 5006\n"), &host), 5006);
+    }
+    // Which port it would have nobody knows, so that it is in nobody's way.
+    let other = "[sidecars.other]\nscript = \"/nowhere/b.py\"\n";
+    assert_eq!(configs_with(&parsed(&format!("{other}[sidecars.flask]\n{script}")), &nothing).unwrap().len(), 2);
+    for known in ["environment = { FLASK_PORT = \"5001\" }\n", "port = 5001\n"] {
+        let error = configs_with(&parsed(&format!("{other}[sidecars.flask]\n{script}{known}")), &nothing).unwrap_err().to_string();
+        assert!(error.contains("would both listen on port 5001"), "{error}");
+    }
+    let bad = |name: &str| (name == "FLASK_PORT").then(|| "many".to_owned());
+    assert!(flask(&script, &bad).is_err(), "no port can be told");
+}
+
+#[test]
+fn variables_that_hold_the_hosts_secrets_are_withheld() {
+    let text = "[sidecars.flask]\nscript = \"a.py\"\n[upstreams.a]\nendpoints = [\"http://a\"]\napi_key_env = \"A_KEY\"\nbearer_env = \"A_TOKEN\"\n\
+                [upstreams.b]\nendpoints = [\"http://b\"]\nbasic_user = \"u\"\nbasic_env = \"B_PASSWORD\"\n";
+    let configs = configs_with(&parsed(text), &nothing).unwrap();
+    assert_eq!(configs["flask"].withheld.iter().collect::<Vec<_>>(), ["A_KEY", "A_TOKEN", "B_PASSWORD"]);
+    // Whoever adds a key that names a variable adds it to those that are withheld, and here.
+    let naming = SECTIONS.iter().flat_map(|section| section.keys.iter().map(move |key| format!("{}.{}", section.name, key.name)));
+    let naming: Vec<_> = naming.filter(|key| key.ends_with("_env")).collect();
+    assert_eq!(naming, ["upstreams.api_key_env", "upstreams.bearer_env", "upstreams.basic_env"]);
+}
+
+#[test]
+fn what_the_settings_know_as_an_interpreter_is_one() {
+    for program in ["python3.11", "/usr/bin/python", "pypy3", "node", "nodejs", "ruby3.2", "java", "gunicorn", "/opt/server-2"] {
+        let text = format!("[sidecars.flask]\ncommand = [\"{program}\"]\nminimum_version = \"3\"\n");
+        let is_taken = Settings::parse(Path::new("b.toml"), &text, [], &[]).is_ok();
+        assert_eq!(is_taken, Runtime::of_program(Path::new(program)) != Runtime::Binary, "{program}");
+    }
 }
 
 #[test]
