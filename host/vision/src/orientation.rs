@@ -155,6 +155,21 @@ mod tests {
     }
 
     #[test]
+    fn points_go_where_pixels_go() {
+        let stored = ["abc", "def"];
+        for orientation in (1..=8).map(Orientation::from_exif) {
+            let upright = letters(&orientation.apply(raster(&stored)));
+            for (y, row) in stored.iter().enumerate() {
+                for (x, letter) in row.chars().enumerate() {
+                    let (u, v) = orientation.upright((x as f64 + 0.5) / 3.0, (y as f64 + 0.5) / 2.0);
+                    let (column, line) = ((u * upright[0].len() as f64) as usize, (v * upright.len() as f64) as usize);
+                    assert_eq!(upright[line].as_bytes()[column], letter as u8, "{orientation:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn each_of_the_eight_orientations_moves_letters_to_their_places() {
         let stored = ["abc", "def"];
         for (orientation, upright) in [
