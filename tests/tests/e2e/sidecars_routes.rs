@@ -80,6 +80,29 @@ async fn when_it_cannot_answer_the_body_says_why() {
 }
 
 #[tokio::test]
+async fn what_it_wrote_and_what_was_found_here_is_for_this_machine_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let broken = Section::quick("python").set("script", folder.path().join("absent.py"));
+    let host = Host::start(&[broken]);
+    let whole = host.failed("python").await["last_error"].clone();
+    assert!(!whole["probes"].as_array().unwrap().is_empty() && !whole["troubleshooting"].as_array().unwrap().is_empty(), "{whole}");
+    assert_eq!(host.get("/api/health/python").await["lastError"]["probes"], whole["probes"]);
+
+    let by_a_proxy =
+        async |path: &str| host.client.send(host.client.request(Method::GET, path).header("x-forwarded-for", "1.2.3.4")).await.unwrap();
+    let refused = by_a_proxy("/v1/sidecars/python/logs").await;
+    assert_eq!((refused.status, refused.code()), (403, "http.management-denied".into()));
+    let one = ok(&by_a_proxy("/v1/sidecars/python").await);
+    let all = ok(&by_a_proxy("/v1/sidecars").await);
+    for error in [&one["last_error"], &one["instances"][0]["last_error"], &all["sidecars"][0]["last_error"]] {
+        assert_eq!((&error["type"], &error["message"], &error["at_ms"]), (&whole["type"], &whole["message"], &whole["at_ms"]));
+        assert_eq!([&error["probes"], &error["troubleshooting"], &error["stderr"]], [&json!([]); 3], "{error}");
+    }
+    let health = ok(&by_a_proxy("/api/health/python").await);
+    assert_eq!(health["lastError"], json!({ "type": whole["type"], "message": whole["message"], "at": whole["at_ms"] }));
+}
+
+#[tokio::test]
 async fn lines_are_streamed_as_they_come() {
     if program("python3").is_none() {
         println!("NOT RUN: a stream of log lines (there is no python3)");
