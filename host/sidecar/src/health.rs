@@ -11,8 +11,8 @@ use crate::proc;
 
 /// How often it is looked whether a port was opened; a look takes tens of microseconds where there are few connections.
 const OPEN_LOOK: Duration = Duration::from_millis(20);
-/// How much longer than a look the wait for the next one is, at least: looking takes at most this part of one processor.
-const OPEN_LOOK_SHARE: u32 = 30;
+/// How much longer than a look the wait for the next one is, at least, so that looking takes at most a tenth of one processor.
+const OPEN_LOOK_SHARE: u32 = 10;
 
 /// Why it is not well, as the log writes it in brackets.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
