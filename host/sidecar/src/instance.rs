@@ -2,6 +2,7 @@
 //! failure of the sidecar is a state, never the end of the task.
 
 mod external;
+mod failure;
 mod record;
 mod start;
 mod watch;
@@ -23,7 +24,7 @@ use crate::observer::Change;
 use crate::output::Writer;
 use crate::preflight::Depth;
 use crate::process::Process;
-use crate::restart::{Restarts, Signature, Verdict};
+use crate::restart::Restarts;
 use crate::status::State;
 
 pub(crate) use record::{Record, Sidecar};
@@ -307,17 +308,6 @@ impl Instance {
         self.sidecar.change(self.number, State::Stopped, Some(Change::Stopped), &format!("it ended {exit}"), Some(pid));
     }
 
-    fn too_many_starts(&self, wait: Duration) -> SidecarError {
-        let limit = &self.sidecar.config.restart;
-        let message = format!(
-            "it was started {} times within {:?}, which is the limit (start_limit); the next start is possible in {:.0} s",
-            limit.start_limit,
-            limit.start_window,
-            wait.as_secs_f64().ceil()
-        );
-        diagnosis::explain(&self.sidecar.config, &self.sidecar.name, ErrorKind::UnknownError, message, Vec::new(), Vec::new())
-    }
-
     fn publish(&self, target: &Target, accepting: bool) {
         let endpoint = ManagedEndpoint { id: self.sidecar.endpoint(self.number), url: target.url.clone(), weight: 1, accepting };
         // The upstream was declared before the first instance began.
@@ -349,56 +339,6 @@ impl Instance {
         }
         self.unpublish();
     }
-
-    /// It failed. Says so, and decides whether it is started again.
-    fn failed(&mut self, error: SidecarError, exit: Option<Exit>) -> Next {
-        self.record().failed(&error);
-        self.sidecar.tell_failure(self.number, &error);
-        // What was only guessed from its output may be otherwise the next time.
-        if error.kind.needs_a_hand() && error.probes.iter().any(|probe| !probe.ok) {
-            self.answer(Err(&error));
-            let message = format!("{}: it is not tried again before somebody has mended that", error.kind);
-            self.sidecar.change(self.number, State::Failed, Some(Change::GaveUp), &message, None);
-            return Next::Rest;
-        }
-        let signature = if exit.is_some_and(Exit::is_from_outside) {
-            None
-        } else {
-            Some(Signature::new(error.kind.name(), &error.message, diagnosis::last_line(&error.stderr)))
-        };
-        match self.restarts.failed(signature) {
-            Verdict::Restart { after, attempt } => {
-                self.answer(Err(&error));
-                self.record().restarting(attempt);
-                let most = self.sidecar.config.restart.max_attempts;
-                let after_ms = after.as_millis();
-                let message =
-                    format!("{}: {}. Attempting automatic restart ({attempt}/{most}) in {after_ms} ms", error.kind, error.message);
-                self.sidecar.change(self.number, State::Restarting, Some(Change::Restarting), &message, None);
-                Next::StartAfter(after)
-            }
-            Verdict::NotWanted => self.give_up(also(error, "it is not started again by itself (auto_restart is off)".to_owned())),
-            Verdict::TooOften { attempts } => {
-                self.give_up(also(error, format!("it was started again {attempts} times in vain (max_restart_attempts)")))
-            }
-            Verdict::Loop { failures } => {
-                let message = format!("it failed {failures} times in a row in the same way and is not tried again (crash_loop_limit)");
-                self.give_up(also(error, message))
-            }
-        }
-    }
-
-    fn give_up(&mut self, error: SidecarError) -> Next {
-        self.answer(Err(&error));
-        self.record().failed(&error);
-        self.sidecar.change(self.number, State::Failed, Some(Change::GaveUp), &format!("{}: {}", error.kind, error.message), None);
-        Next::Rest
-    }
-}
-
-/// The same error, with what that led to.
-fn also(error: SidecarError, consequence: String) -> SidecarError {
-    SidecarError { message: format!("{}; {consequence}", error.message), ..error }
 }
 
 /// Why a running sidecar does not run any more.

@@ -19,6 +19,10 @@ pub(super) async fn run(sidecar: &Sidecar, number: u32, stop: &CancellationToken
     sidecar.change(number, State::Starting, None, &format!("somebody else runs it at {}", target.url), None);
     loop {
         let asked = target.ask(&sidecar.prober, &config.readiness, config.checks.attempt_timeout);
+        if is_ready && config.checks.live_failures == 0 {
+            stop.cancelled().await;
+            break;
+        }
         let Some(asked) = stop.run_until_cancelled(asked).await else { break };
         let wait = match asked {
             Ok(()) => {
