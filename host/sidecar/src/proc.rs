@@ -60,6 +60,14 @@ pub(crate) fn memory(pid: u32) -> u64 {
     tree(pid).into_iter().filter_map(resident).sum()
 }
 
+/// Every process that was started with this variable in its environment, and whoever it passed that on to.
+pub(crate) fn with_variable(name: &str, value: &str) -> Vec<u32> {
+    let wanted = format!("{name}={value}");
+    let has =
+        |pid: &u32| std::fs::read(path(*pid, "environ")).is_ok_and(|all| all.split(|byte| *byte == 0).any(|one| one == wanted.as_bytes()));
+    all().into_iter().filter(has).collect()
+}
+
 /// Whether a socket at `local` takes connections to `wanted`.
 fn takes(local: SocketAddr, wanted: SocketAddr) -> bool {
     let (local_ip, wanted_ip) = (local.ip().to_canonical(), wanted.ip().to_canonical());
@@ -122,6 +130,16 @@ mod tests {
         child.kill().unwrap();
         child.wait().unwrap();
         assert_eq!(memory(child.id()), 0);
+    }
+
+    #[test]
+    fn a_process_is_found_by_what_it_was_given() {
+        let value = format!("{}-mark", std::process::id());
+        let mut child = Command::new("sleep").arg("60").env("PROC_TEST", &value).stdin(Stdio::null()).spawn().unwrap();
+        assert_eq!(with_variable("PROC_TEST", &value), [child.id()]);
+        assert!(with_variable("PROC_TEST", "other").is_empty());
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 
     #[test]

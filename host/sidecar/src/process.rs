@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
@@ -16,6 +16,7 @@ use tokio::process::{Child, Command};
 
 use crate::exit::Exit;
 use crate::output::Writer;
+use crate::proc;
 use crate::reaper::arguments::Reap;
 use crate::reaper::kernel;
 use crate::reaper::protocol::{Order, Report};
@@ -26,6 +27,10 @@ const START_PATIENCE: Duration = Duration::from_secs(10);
 const END_PATIENCE: Duration = Duration::from_secs(8);
 /// How long a sidecar has to end when the host is gone: nobody needs it, and its port should be free for the host's next start.
 const ORPHAN_GRACE: Duration = Duration::from_millis(500);
+/// How often it is looked whether what was killed is gone.
+const KILL_LOOK: Duration = Duration::from_millis(5);
+/// The variable by which a sidecar's processes are found when their reaper is gone.
+const MARK: &str = "SIDECAR_RUN";
 /// How long after its end its output may still take to be read.
 const OUTPUT_PATIENCE: Duration = Duration::from_millis(500);
 
@@ -86,6 +91,8 @@ pub(crate) struct Process {
     reaper: Child,
     reports: Lines<BufReader<OwnedReadHalf>>,
     orders: OwnedWriteHalf,
+    /// What every process of it has in its environment.
+    mark: String,
     readers: Vec<tokio::task::JoinHandle<()>>,
 }
 
@@ -96,9 +103,10 @@ impl Process {
         own.set_nonblocking(true).map_err(failed("no socket"))?;
         let (reports, orders) = UnixStream::from_std(own).map_err(failed("no socket"))?.into_split();
         let arguments = Reap { listen: plan.listen, orphan_grace: ORPHAN_GRACE, exec: command.exec.clone(), command: plan.command.clone() };
+        let mark = format!("{:016x}", fastrand::u64(..));
         let mut reaper = Command::new(&command.program);
         reaper.arg0("breakwater").args(&command.reap).args(arguments.write());
-        reaper.env_clear().envs(&plan.environment).process_group(0);
+        reaper.env_clear().envs(&plan.environment).env(MARK, &mark).process_group(0);
         if let Some(folder) = &plan.folder {
             reaper.current_dir(folder);
         }
@@ -108,7 +116,7 @@ impl Process {
         let mut readers = Vec::new();
         readers.extend(reaper.stdout.take().map(|pipe| writer.stdout(pipe)));
         readers.extend(reaper.stderr.take().map(|pipe| writer.stderr(pipe)));
-        let mut this = Self { pid: 0, port: None, reaper, reports: BufReader::new(reports).lines(), orders, readers };
+        let mut this = Self { pid: 0, port: None, reaper, reports: BufReader::new(reports).lines(), orders, mark, readers };
         match tokio::time::timeout(START_PATIENCE, this.report()).await {
             Ok(Some(Report::Started { pid, port })) => {
                 this.pid = u32::try_from(pid).unwrap_or_default();
@@ -140,11 +148,27 @@ impl Process {
                 Some(Report::Ended { code, signal }) => return Exit { code, signal, left: 0 },
                 Some(_) => {}
                 None => {
-                    // Somebody ended the reaper. The kernel has killed the sidecar with it; its children are still in its group.
-                    self.kill_group();
+                    // Somebody ended the reaper. The kernel has killed the sidecar with it, but not what that had forked.
+                    self.kill_all().await;
                     return Exit { signal: Some(Signal::KILL.as_raw()), ..Exit::default() };
                 }
             }
+        }
+    }
+
+    /// Kills everything that was started with its mark, wherever it went, until nothing of that is left.
+    async fn kill_all(&self) {
+        self.kill_group();
+        let until = tokio::time::Instant::now() + END_PATIENCE;
+        while tokio::time::Instant::now() < until {
+            let left = proc::with_variable(MARK, &self.mark);
+            if left.is_empty() {
+                break;
+            }
+            for pid in left.into_iter().filter_map(|pid| Pid::from_raw(i32::try_from(pid).ok()?)) {
+                let _ = kill_process(pid, Signal::KILL);
+            }
+            tokio::time::sleep(KILL_LOOK).await;
         }
     }
 
@@ -164,8 +188,8 @@ impl Process {
         let exit = match tokio::time::timeout(grace.saturating_add(END_PATIENCE), self.ended()).await {
             Ok(exit) => exit,
             Err(_) => {
-                self.kill_group();
                 let _ = self.reaper.start_kill();
+                self.kill_all().await;
                 Exit { signal: Some(Signal::KILL.as_raw()), ..Exit::default() }
             }
         };

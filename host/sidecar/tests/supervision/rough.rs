@@ -6,6 +6,11 @@ use breakwater_sidecar::{ErrorKind, Launch, State};
 
 use super::support::{Bench, is_alive, until_gone};
 
+fn parent(pid: u32) -> u32 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    stat.rsplit(')').next().unwrap().split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
 fn grandchild(bench: &Bench) -> u32 {
     std::fs::read_to_string(bench.file("grandchild")).unwrap().parse().unwrap()
 }
@@ -47,13 +52,22 @@ async fn one_that_ignores_the_signal_is_killed_in_time() {
 async fn when_the_reaper_is_killed_the_sidecar_goes_with_it_and_comes_back() {
     let bench = Bench::start("", |_| {}).await;
     let pid = bench.ready().await.instances[0].pid.unwrap();
-    let parent = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let reaper = parent.rsplit(')').next().unwrap().split_whitespace().nth(1).unwrap().parse().unwrap();
-    super::support::kill(reaper);
+    super::support::kill(parent(pid));
     until_gone(pid).await;
     let status = bench.until(|status| status.instances[0].pid.is_some_and(|now| now != pid)).await;
     assert_eq!(status.last_error.unwrap().kind, ErrorKind::ProcessCrash);
     bench.ready().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_the_reaper_is_killed_what_was_forked_into_a_session_of_its_own_goes_too() {
+    let bench = Bench::start("forks", |config| config.restart.auto = false).await;
+    let pid = bench.ready().await.instances[0].pid.unwrap();
+    let left = grandchild(&bench);
+    super::support::kill(parent(pid));
+    until_gone(pid).await;
+    until_gone(left).await;
+    bench.until(|status| status.instances[0].state == State::Failed).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
