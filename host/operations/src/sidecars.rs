@@ -46,7 +46,7 @@ impl Operations {
         python(&self.sidecar_statuses())
     }
 
-    /// Starts every instance that does not run, and waits until each is ready or has failed.
+    /// Starts every instance that does not run, and waits until each is ready, has failed, or waits for another sidecar.
     ///
     /// # Errors
     /// `sidecar.unknown` (not found); `sidecar.external` (invalid request): somebody else runs it; `sidecar.start-failed` (unavailable): an

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use crate::config::SidecarConfig;
+use crate::config::{Launch, SidecarConfig};
 
 /// Variables of the host that are not for others: they may hold its secrets.
 const OWN: &str = "BREAKWATER__";
@@ -13,11 +13,32 @@ const OF_ITS_STARTER: [&str; 6] = ["NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_US
 
 /// Why an environment cannot be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum EnvironmentError {
+pub enum EnvironmentError {
+    /// The file is not there, or may not be read.
     #[error("the file of variables {file} cannot be read: {reason}")]
-    Unreadable { file: String, reason: String },
+    Unreadable {
+        /// The file.
+        file: String,
+        /// Why.
+        reason: String,
+    },
+    /// A line of it is not `NAME=value`.
     #[error("the file of variables {file} has a mistake: {reason}")]
-    Invalid { file: String, reason: String },
+    Invalid {
+        /// The file.
+        file: String,
+        /// What is wrong, without what stands behind the name.
+        reason: String,
+    },
+}
+
+/// A file of variables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VariablesFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What it sets.
+    pub variables: BTreeMap<String, String>,
 }
 
 /// Where relative paths begin.
@@ -38,8 +59,8 @@ pub(crate) fn of(
         !name.starts_with(OWN) && !OF_ITS_STARTER.contains(&name.as_ref()) && !config.withheld.contains(name.as_ref())
     };
     let mut variables: BTreeMap<OsString, OsString> = host.into_iter().filter(|(name, _)| is_for_it(name)).collect();
-    for (name, value) in from_file(config)? {
-        variables.insert(name.into(), value.into());
+    if let Some(found) = variables_of_file(config)? {
+        variables.extend(found.variables.into_iter().map(|(name, value)| (name.into(), value.into())));
     }
     let folder = config.folder();
     if let Some(virtualenv) = &config.virtualenv {
@@ -77,13 +98,19 @@ fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
 }
 
-fn from_file(config: &SidecarConfig) -> Result<Vec<(String, String)>, EnvironmentError> {
-    let file = match &config.env_file {
-        Some(file) => file.clone(),
-        None => {
+/// The file of variables of a sidecar, and what it holds: the one that is named, or `.env` in its working directory, if there is one. One that
+/// somebody else runs has none.
+///
+/// # Errors
+/// When the file is named and not there, cannot be read, or holds a line that is not `NAME=value`.
+pub fn variables_of_file(config: &SidecarConfig) -> Result<Option<VariablesFile>, EnvironmentError> {
+    let file = match (&config.launch, &config.env_file) {
+        (Launch::External(_), _) => return Ok(None),
+        (_, Some(file)) => file.clone(),
+        (_, None) => {
             let file = below(config.folder().as_deref(), Path::new(".env"));
             if !file.is_file() {
-                return Ok(Vec::new());
+                return Ok(None);
             }
             file
         }
@@ -91,7 +118,8 @@ fn from_file(config: &SidecarConfig) -> Result<Vec<(String, String)>, Environmen
     let shown = file.display().to_string();
     let lines =
         dotenvy::from_path_iter(&file).map_err(|error| EnvironmentError::Unreadable { file: shown.clone(), reason: error.to_string() })?;
-    lines.map(|line| line.map_err(|error| EnvironmentError::Invalid { file: shown.clone(), reason: told(&error) })).collect()
+    let variables = lines.collect::<Result<_, _>>().map_err(|error| EnvironmentError::Invalid { file: shown, reason: told(&error) })?;
+    Ok(Some(VariablesFile { path: file, variables }))
 }
 
 /// What is wrong with a line. What stands behind its name may be a secret.
@@ -122,7 +150,6 @@ fn is_executable(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Launch;
 
     fn script(folder: &Path) -> SidecarConfig {
         let launch = Launch::Script { path: folder.join("api.py"), interpreter: None, arguments: Vec::new() };

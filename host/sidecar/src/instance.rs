@@ -10,7 +10,6 @@ mod watch;
 use std::sync::Arc;
 use std::time::Duration;
 
-use breakwater_upstream::ManagedEndpoint;
 use futures_util::future::OptionFuture;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -135,8 +134,7 @@ impl Instance {
     fn obey_at_rest(&mut self, order: Order) -> Next {
         match order.wish {
             Wish::Start | Wish::Restart => {
-                self.restarts.forget();
-                self.record().stable();
+                self.begin_anew();
                 // Somebody has changed something, perhaps what is needed.
                 self.depth = Depth::Whole;
                 self.waiting.push(order.done);
@@ -220,7 +218,7 @@ impl Instance {
         let Running { mut process, target, writer } = running;
         let sidecar = Arc::clone(&self.sidecar);
         let (config, pid) = (&sidecar.config, process.pid);
-        self.publish(&target, true);
+        self.sidecar.publish(self.number, &target.url, true);
         self.record().ready(pid, &target.url, self.restarts.attempts());
         self.sidecar.change(self.number, State::Ready, Some(Change::Ready), &format!("answers at {}", target.url), Some(pid));
         self.answer(Ok(()));
@@ -238,8 +236,7 @@ impl Instance {
                     used = &mut memory => break Ended::Must(watch::too_large(used, config.memory_limit)),
                     () = &mut stable, if !is_stable => {
                         is_stable = true;
-                        self.restarts.forget();
-                        self.record().stable();
+                        self.begin_anew();
                     }
                     () = self.stop.cancelled() => break Ended::Told(None),
                     Some(looked) = OptionFuture::from(look.as_mut()), if look.is_some() => {
@@ -270,13 +267,13 @@ impl Instance {
         };
         match ended {
             Ended::Itself(exit) => {
-                self.unpublish();
+                self.sidecar.unpublish(self.number);
                 let exit = Exit { left: process.finish().await, ..exit };
                 let error = start::crashed(&sidecar, exit, writer.stderr_lines());
                 Some(self.failed(error, Some(exit)))
             }
             Ended::Must((kind, message)) => {
-                self.unpublish();
+                self.sidecar.unpublish(self.number);
                 self.sidecar.change(self.number, State::Stopping, None, &message, Some(pid));
                 process.stop(config.shutdown_timeout).await;
                 let stderr = writer.stderr_lines();
@@ -290,8 +287,7 @@ impl Instance {
             }
             Ended::Restart => {
                 self.end(process, &target).await;
-                self.restarts.forget();
-                self.record().stable();
+                self.begin_anew();
                 // It was looked at just now.
                 self.depth = Depth::Quick;
                 Some(Next::Start)
@@ -308,22 +304,16 @@ impl Instance {
         self.sidecar.change(self.number, State::Stopped, Some(Change::Stopped), &format!("it ended {exit}"), Some(pid));
     }
 
-    fn publish(&self, target: &Target, accepting: bool) {
-        let endpoint = ManagedEndpoint { id: self.sidecar.endpoint(self.number), url: target.url.clone(), weight: 1, accepting };
-        // The upstream was declared before the first instance began.
-        if let Err(failure) = self.sidecar.upstreams.put_managed(&self.sidecar.config.upstream, endpoint) {
-            tracing::error!(target: "sidecar", sidecar = self.sidecar.name, failure = failure.chain(), "it cannot become an endpoint");
-        }
-    }
-
-    fn unpublish(&self) {
-        self.sidecar.upstreams.remove_managed(&self.sidecar.config.upstream, &self.sidecar.endpoint(self.number));
+    /// The failures so far do not count any more.
+    fn begin_anew(&mut self) {
+        self.restarts.forget();
+        self.record().stable();
     }
 
     /// Lets the calls end that run, while it gets no new ones.
     async fn drain(&self, target: &Target, pid: u32) {
         self.sidecar.change(self.number, State::Draining, None, "it gets no new calls", Some(pid));
-        self.publish(target, false);
+        self.sidecar.publish(self.number, &target.url, false);
         let (upstream, endpoint) = (&self.sidecar.config.upstream, self.sidecar.endpoint(self.number));
         let until = Instant::now() + self.sidecar.config.drain_timeout;
         loop {
@@ -337,7 +327,7 @@ impl Instance {
             }
             tokio::time::sleep(DRAIN_LOOK).await;
         }
-        self.unpublish();
+        self.sidecar.unpublish(self.number);
     }
 }
 

@@ -33,6 +33,7 @@ mod sidecars;
 mod status;
 
 pub use config::{Checks, Launch, Readiness, Request, RestartConfig, SidecarConfig};
+pub use environment::{EnvironmentError, VariablesFile, variables_of_file};
 pub use error::{ErrorKind, Probe, SidecarError, UnknownKind};
 pub use observer::{Change, NoSidecarObserver, SidecarEvent, SidecarObserver};
 pub use output::{LogLine, LogStream, Logs};

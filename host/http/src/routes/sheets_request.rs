@@ -83,28 +83,9 @@ pub(crate) struct SheetOptionsBody {
     quality: Option<u8>,
 }
 
-const OPTIONS: [&str; 17] = [
-    "grid_layout",
-    "photo_size",
-    "sheet_orientation",
-    "output_format",
-    "page_size",
-    "margin",
-    "gap",
-    "bleed",
-    "cut_guides",
-    "fit",
-    "crop_strategy",
-    "rotate",
-    "copies",
-    "captions",
-    "caption_size",
-    "dpi",
-    "quality",
-];
-
 impl Known for SheetRequest {
     const FIELDS: &'static [&'static str] = &[
+        // The pictures first: a form has them as files, and the rest as texts.
         "processed_images",
         "grid_layout",
         "photo_size",
@@ -126,7 +107,8 @@ impl Known for SheetRequest {
     ];
 }
 
-pub(crate) const FIELDS: Fields = Fields { files: &["images"], texts: &OPTIONS, repeated: &["images", "captions"] };
+pub(crate) const FIELDS: Fields =
+    Fields { files: &["images"], texts: SheetRequest::FIELDS.split_at(1).1, repeated: &["images", "captions"] };
 
 /// Photographs and what their sheet is to be like, as a form.
 #[derive(ToSchema)]

@@ -69,8 +69,8 @@ pub(crate) async fn get(
     Ok(json::answer(&SidecarBody::from(seen(app.operations().sidecar_status(&name)?))))
 }
 
-/// Starts every instance that does not run, and answers once each is ready or has failed. One that gave up begins anew. From this machine
-/// only, unless remote management is switched on.
+/// Starts every instance that does not run, and answers once each is ready, has failed, or waits for another sidecar, as its state says. One
+/// that gave up begins anew. From this machine only, unless remote management is switched on.
 #[utoipa::path(
     post,
     path = "/v1/sidecars/{name}/start",
@@ -78,7 +78,7 @@ pub(crate) async fn get(
     operation_id = "startSidecar",
     params(("name" = String, Path, description = "The sidecar's name")),
     responses(
-        (status = 200, description = "Every instance is ready", body = SidecarBody, content_type = "application/json"),
+        (status = 200, description = "Every instance is ready, or waits for another sidecar", body = SidecarBody, content_type = "application/json"),
         (status = "4XX", description = "There is no such sidecar, or it is refused", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "An instance did not become ready; `details` says why", body = Problem, content_type = "application/problem+json")
     )

@@ -1,6 +1,6 @@
 //! An instance that somebody else runs: it is an endpoint while it answers.
 
-use breakwater_upstream::{ManagedEndpoint, ProbeError};
+use breakwater_upstream::ProbeError;
 use tokio_util::sync::CancellationToken;
 
 use super::Sidecar;
@@ -13,7 +13,7 @@ use crate::status::State;
 /// Asks it until all ends.
 pub(super) async fn run(sidecar: &Sidecar, number: u32, stop: &CancellationToken) {
     let target = Target::of(&sidecar.config, 0);
-    let (config, endpoint) = (&sidecar.config, sidecar.endpoint(number));
+    let config = &sidecar.config;
     let mut failures = 0;
     let mut is_ready = false;
     sidecar.change(number, State::Starting, None, &format!("somebody else runs it at {}", target.url), None);
@@ -30,10 +30,7 @@ pub(super) async fn run(sidecar: &Sidecar, number: u32, stop: &CancellationToken
                 sidecar.record(number).answers(&target.url);
                 if !is_ready {
                     is_ready = true;
-                    let endpoint = ManagedEndpoint { id: endpoint.clone(), url: target.url.clone(), weight: 1, accepting: true };
-                    if let Err(failure) = sidecar.upstreams.put_managed(&config.upstream, endpoint) {
-                        tracing::error!(target: "sidecar", sidecar = sidecar.name, failure = failure.chain(), "it cannot become an endpoint");
-                    }
+                    sidecar.publish(number, &target.url, true);
                     sidecar.change(number, State::Ready, Some(Change::Ready), &format!("answers at {}", target.url), None);
                 }
                 config.checks.live_interval
@@ -46,7 +43,7 @@ pub(super) async fn run(sidecar: &Sidecar, number: u32, stop: &CancellationToken
                 // Told once; what follows is the same.
                 if failures == limit || (is_ready && failures > limit) {
                     is_ready = false;
-                    sidecar.upstreams.remove_managed(&config.upstream, &endpoint);
+                    sidecar.unpublish(number);
                     fail(sidecar, number, &target, &why);
                 }
                 config.checks.max_interval.min(config.checks.live_interval)
@@ -56,7 +53,7 @@ pub(super) async fn run(sidecar: &Sidecar, number: u32, stop: &CancellationToken
             break;
         }
     }
-    sidecar.upstreams.remove_managed(&config.upstream, &endpoint);
+    sidecar.unpublish(number);
     sidecar.change(number, State::Stopped, None, "the host ends", None);
 }
 

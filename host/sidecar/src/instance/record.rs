@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use breakwater_upstream::{Prober, Upstreams};
+use breakwater_upstream::{ManagedEndpoint, Prober, Upstreams};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -144,6 +144,20 @@ impl Sidecar {
     /// The id of an instance's endpoint.
     pub(crate) fn endpoint(&self, number: u32) -> String {
         format!("{}/{number}", self.name)
+    }
+
+    /// Makes an instance an endpoint of its upstream, or says what is new about it.
+    pub(crate) fn publish(&self, number: u32, url: &str, accepting: bool) {
+        let endpoint = ManagedEndpoint { id: self.endpoint(number), url: url.to_owned(), weight: 1, accepting };
+        // The upstream was declared before the first instance began.
+        if let Err(failure) = self.upstreams.put_managed(&self.config.upstream, endpoint) {
+            tracing::error!(target: "sidecar", sidecar = self.name, failure = failure.chain(), "it cannot become an endpoint");
+        }
+    }
+
+    /// It is no endpoint any more.
+    pub(crate) fn unpublish(&self, number: u32) {
+        self.upstreams.remove_managed(&self.config.upstream, &self.endpoint(number));
     }
 
     /// Notes what an instance becomes and tells those who want to know. `change` is nothing when that is of no interest to operators.
