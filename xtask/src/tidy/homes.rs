@@ -63,6 +63,9 @@ const HOMES: &[Home] = &[
         why: "outbound calls need pools, retries and breakers, which `upstream` has; the command line is a client like any other",
     },
     Home { crates: &["procfs-core"], folders: &["host/sidecar"], why: "what the kernel says of processes is read where they are watched" },
+    Home { crates: &["jmespath"], folders: &["host/workflow"], why: "expressions are bounded where they are read" },
+    Home { crates: &["jsonschema"], folders: &["host/plugins"], why: "schemas come from others; they are bounded where they are compiled" },
+    Home { crates: &["zip"], folders: &["host/operations"], why: "an archive is written as it is read, never held" },
     Home { crates: &["redis"], folders: &["host/cache"], why: "tiers stay behind the cache" },
     Home {
         crates: &["opentelemetry", "opentelemetry_sdk", "opentelemetry-otlp", "opentelemetry-http"],

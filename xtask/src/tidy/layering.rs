@@ -29,6 +29,7 @@ const SEARCH_PGVECTOR: &str = "breakwater-search-pgvector";
 const INFERENCE: &str = "breakwater-inference";
 const PLUGINS: &str = "breakwater-plugins";
 const STORE: &str = "breakwater-store";
+const WORKFLOW: &str = "breakwater-workflow";
 const OPERATIONS: &str = "breakwater-operations";
 const HTTP: &str = "breakwater-http";
 
@@ -78,13 +79,18 @@ const LAYERS: &[Layer] = &[
         why: "a guest reaches detectors, records and processors only through traits that the composition root fills in",
     },
     Layer {
+        name: WORKFLOW,
+        may_know: &[CORE, RESILIENCE],
+        why: "it orders steps and remembers them; what a step calls and who keeps the journal is not its business",
+    },
+    Layer {
         name: STORE,
-        may_know: &[CORE, PLUGINS, UPSTREAM, FLAGS, SEARCH],
+        may_know: &[TESTS, CORE, PLUGINS, UPSTREAM, FLAGS, SEARCH, WORKFLOW],
         why: "domains define the records they keep; the store implements them, never the reverse",
     },
     Layer {
         name: OPERATIONS,
-        may_know: &[CORE, SETTINGS, TELEMETRY, RESILIENCE, UPSTREAM, SIDECAR, CACHE, FLAGS, VISION, INFERENCE, SEARCH, PLUGINS],
+        may_know: &[CORE, SETTINGS, TELEMETRY, RESILIENCE, UPSTREAM, SIDECAR, CACHE, FLAGS, VISION, INFERENCE, SEARCH, PLUGINS, WORKFLOW],
         why: "the use cases stand above the domains and below every transport; records reach them through the domains",
     },
     Layer {
@@ -108,6 +114,7 @@ const LAYERS: &[Layer] = &[
             SEARCH,
             SEARCH_PGVECTOR,
             PLUGINS,
+            WORKFLOW,
             STORE,
             OPERATIONS,
             HTTP,
@@ -129,6 +136,7 @@ const LAYERS: &[Layer] = &[
             SEARCH,
             SEARCH_PGVECTOR,
             PLUGINS,
+            WORKFLOW,
             OPERATIONS,
         ],
         why: "benches measure the public parts of the product, not its transport or its storage",
