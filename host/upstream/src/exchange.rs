@@ -14,6 +14,10 @@ use crate::line::Line;
 use crate::request::{Prepared, REQUEST_DEADLINE, TRACEPARENT, invalid};
 use crate::response::{self, Flow, ReadError};
 
+/// Answers up to this length that are only passed on are read whole before anything of them is: one that breaks off can still be asked for
+/// again.
+const MAX_PASSED_ON_WHOLE: u64 = 64 * 1024;
+
 /// An attempt that did not succeed.
 pub(crate) struct Ended {
     pub(crate) failure: AttemptFailure,
@@ -106,7 +110,7 @@ impl Exchange<'_> {
             return Err(classify::too_large(name, self.prepared.done(), limit));
         }
         let (status, headers) = (response.status().as_u16(), response::headers(response.headers()));
-        let body = if self.prepared.stream_response {
+        let body = if self.prepared.stream_response && !self.is_passed_on_whole(&response) {
             let flow = Flow {
                 upstream: name.clone(),
                 response,
@@ -123,6 +127,12 @@ impl Exchange<'_> {
             Body::Bytes(self.whole(response).await?)
         };
         Ok(OutboundResponse { status, headers, body, attempts: number })
+    }
+
+    fn is_passed_on_whole(&self, response: &reqwest::Response) -> bool {
+        let is_short = response.content_length().is_some_and(|length| length <= MAX_PASSED_ON_WHOLE);
+        // The length of an answer to HEAD is that of content that does not come.
+        self.prepared.answer_is_final && is_short && self.prepared.method != http::Method::HEAD
     }
 
     /// All content of an answer, before the attempt's deadline.

@@ -72,6 +72,17 @@ async fn a_stream_that_breaks_says_so() {
 }
 
 #[tokio::test]
+async fn a_short_answer_that_is_passed_on_and_breaks_off_is_asked_for_again() {
+    let broken = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhe".to_vec();
+    let server =
+        Server::start(move |seen| if seen.number == 0 { Reply::Last(broken.clone()) } else { Reply::answer(503, "", "hello") }).await;
+    let upstreams = start(config(&server.url)).await;
+    let request = OutboundRequest { any_status: true, answer_is_final: true, ..streamed("/") };
+    let response = send(&upstreams, request).await.unwrap();
+    assert_eq!((response.status, response.attempts, text(&response)), (503, 2, "hello"));
+}
+
+#[tokio::test]
 async fn an_answer_that_is_being_read_takes_its_place() {
     let head = b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\nab".to_vec();
     let server = Server::start(move |seen| if seen.number == 0 { Reply::Raw(head.clone()) } else { Reply::ok("ok") }).await;
