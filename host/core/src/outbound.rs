@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
 use crate::failure::Failure;
+use crate::operation::OperationEffect;
 
 /// An HTTP method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -129,6 +130,8 @@ pub struct OutboundRequest {
     pub idempotency_key: Option<String>,
     /// The request reads, whatever its method says: it may be repeated.
     pub is_read: bool,
+    /// What a request that does not only read does to the world, where its method does not say. Which retry policy counts depends on it.
+    pub effect: Option<OperationEffect>,
     /// Tightens the time for all attempts together, never loosens it.
     pub timeout: Option<Duration>,
     /// Tightens the size of the answer, never loosens it, in bytes.
@@ -156,6 +159,7 @@ impl OutboundRequest {
             own_credentials: false,
             idempotency_key: None,
             is_read: false,
+            effect: None,
             timeout: None,
             max_response_bytes: None,
             stream_response: false,

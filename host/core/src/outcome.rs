@@ -32,6 +32,11 @@ pub enum ServedBy {
         /// Where it ran, such as `cpu (convnet avx512)`.
         device: String,
     },
+    /// A registered service that did the action itself.
+    Service {
+        /// Its name, such as `text-extraction`.
+        name: String,
+    },
     /// A cache entry.
     Cache {
         /// Who had given the answer first.
@@ -47,6 +52,7 @@ impl ServedBy {
             Self::Host { name } => format!("host:{name}"),
             Self::Plugin { id, version, .. } => format!("plugin:{id}@{version}"),
             Self::Model { name, device } => format!("model:{name} on {device}"),
+            Self::Service { name } => format!("service:{name}"),
             Self::Cache { name } => format!("cache:{name}"),
         }
     }

@@ -9,6 +9,7 @@ mod flags;
 mod plugins;
 mod products;
 mod registry;
+mod services;
 mod sqlite;
 
 pub use sqlite::{SqliteStore, StoreError};

@@ -23,6 +23,10 @@ mod products;
 mod registry;
 #[path = "../../upstream/tests/conformance/registry.rs"]
 mod registry_records;
+#[path = "../../upstream/tests/conformance/services.rs"]
+mod service_records;
+#[path = "records/services.rs"]
+mod services;
 
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;

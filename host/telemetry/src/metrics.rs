@@ -227,6 +227,7 @@ impl Metrics {
             ServedBy::Host { .. } => "host",
             ServedBy::Plugin { .. } => "plugin",
             ServedBy::Model { .. } => "model",
+            ServedBy::Service { .. } => "service",
             ServedBy::Cache { .. } => "cache",
         };
         self.operation(operation, "ok", provider, degraded, elapsed);

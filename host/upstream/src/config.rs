@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use breakwater_core::Failure;
-use breakwater_resilience::{BulkheadConfig, PipelineConfig};
+use breakwater_resilience::{BulkheadConfig, PipelineConfig, RetryPolicies};
 use ipnet::IpNet;
 
 use crate::credentials::Credentials;
 use crate::endpoint::Endpoint;
 use crate::registry::Registration;
+use crate::services::MAX_ACTION_TIMEOUT_MS;
 
 /// Where an upstream is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +58,8 @@ pub struct HealthConfig {
     pub unhealthy_after: u32,
     /// After how many good checks in a row it counts as well again; at least 1.
     pub healthy_after: u32,
+    /// Whether any other answer below 500 is well too: a service of which nobody said that it has such a route may refuse it as it likes.
+    pub any_refusal_is_well: bool,
 }
 
 impl Default for HealthConfig {
@@ -70,6 +73,7 @@ impl Default for HealthConfig {
             timeout: Duration::from_secs(5),
             unhealthy_after: 1,
             healthy_after: 1,
+            any_refusal_is_well: false,
         }
     }
 }
@@ -126,6 +130,23 @@ impl UpstreamConfig {
     #[must_use]
     pub fn of_service(name: impl Into<String>) -> Self {
         Self { service: Some(name.into()), ..Self::default() }
+    }
+
+    /// The upstream of a service that was defined: retried by what an action does, as often as the service integration client does; an
+    /// attempt may take as long as an action may. It need not know about health: whatever it answers, it is there. One that is away is
+    /// asked again every second, since there is nobody else to ask meanwhile.
+    #[must_use]
+    pub fn of_definition(name: impl Into<String>) -> Self {
+        let mut config = Self::of_service(name);
+        config.pipeline.retry = RetryPolicies::service_integration();
+        config.pipeline.attempt_timeout = Duration::from_millis(MAX_ACTION_TIMEOUT_MS);
+        config.health = Some(HealthConfig {
+            unhealthy_interval: Duration::from_secs(1),
+            unhealthy_after: 2,
+            any_refusal_is_well: true,
+            ..HealthConfig::default()
+        });
+        config
     }
 
     /// Whether the plugin may call it.

@@ -43,12 +43,12 @@ impl Verdict {
 }
 
 /// Whether an answer is that of a service that is well. One that does not know the route is there all the same.
-fn is_well(status: u16) -> bool {
-    status < 400 || matches!(status, 404 | 405 | 501)
+fn is_well(status: u16, any_refusal: bool) -> bool {
+    status < 400 || matches!(status, 404 | 405 | 501) || (any_refusal && status < 500)
 }
 
 /// Asks an endpoint once. Also opens a connection to it, which stays for the calls to come.
-pub(crate) async fn check(line: &Line, endpoint: &Endpoint, path: &str, within: Duration) -> EndpointCheck {
+pub(crate) async fn check(line: &Line, endpoint: &Endpoint, path: &str, within: Duration, any_refusal: bool) -> EndpointCheck {
     let context = CallContext::root(Principal::System, within);
     let mut request = OutboundRequest::new(Method::Get, path);
     request.any_status = true;
@@ -57,7 +57,7 @@ pub(crate) async fn check(line: &Line, endpoint: &Endpoint, path: &str, within: 
     let response_ms = started.elapsed().as_secs_f64() * 1e3;
     let id = endpoint.id.clone();
     match answer {
-        Ok(answer) => EndpointCheck { id, ok: is_well(answer.status), status: Some(answer.status), response_ms, error: None },
+        Ok(answer) => EndpointCheck { id, ok: is_well(answer.status, any_refusal), status: Some(answer.status), response_ms, error: None },
         Err(failure) => EndpointCheck { id, ok: false, status: None, response_ms, error: Some(failure.to_string()) },
     }
 }
@@ -94,10 +94,11 @@ mod tests {
     #[test]
     fn a_service_without_the_route_is_there_all_the_same() {
         for (status, expected) in [(200, true), (204, true), (302, true), (404, true), (405, true), (501, true)] {
-            assert_eq!(is_well(status), expected, "{status}");
+            assert_eq!(is_well(status, false), expected, "{status}");
         }
         for status in [400, 401, 403, 408, 429, 500, 502, 503, 504] {
-            assert!(!is_well(status), "{status}");
+            assert!(!is_well(status, false), "{status}");
+            assert_eq!(is_well(status, true), status < 500, "{status}");
         }
     }
 }

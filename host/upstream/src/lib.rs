@@ -2,6 +2,7 @@
 //!
 //! - [`UpstreamConfig`] says how one upstream is called; every default is documented there.
 //! - [`Registry`] knows the services that registered themselves; an upstream may follow a name in it.
+//! - [`ServiceCatalogue`] knows the services that somebody defined, with their actions.
 //! - [`Upstreams::send`] calls an upstream by name, [`Upstreams::send_to_url`] a URL that a caller gave, under a guard.
 //! - [`UpstreamObserver`] hears what happens.
 //!
@@ -26,6 +27,7 @@ pub mod registry;
 mod relay;
 pub mod request;
 pub mod response;
+pub mod services;
 pub mod status;
 mod upstream;
 mod upstreams;
@@ -42,6 +44,11 @@ pub use probe::{ProbeAnswer, ProbeError, Prober};
 pub use registry::{
     Heartbeat, MemoryRecords, Registration, Registry, RegistryChange, RegistryRecords, RegistryRecordsError, Selection, Service,
     ServiceMetrics, ServiceRecord,
+};
+pub use services::{
+    ActionCompiler, ActionDefinition, CompiledActions, DefinitionViolation, MemoryServiceCatalogueRecords, NoActionCompiler,
+    ServiceCatalogue, ServiceCatalogueRecords, ServiceCatalogueRecordsError, ServiceCatalogueState, ServiceDefinition, ServiceDraft,
+    ServiceEntry, ServicePatch, ServiceSnapshot, ServiceStatus,
 };
 pub use status::{CheckReport, EndpointCheck, EndpointStatus, LastErrorStatus, UpstreamSource, UpstreamState, UpstreamStatus};
 pub use upstreams::{BreakerCommand, Upstreams};

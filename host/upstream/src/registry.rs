@@ -7,8 +7,9 @@ mod selection;
 mod statistics;
 mod table;
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use breakwater_core::{Failure, FailureKind};
@@ -21,8 +22,8 @@ pub use records::{MemoryRecords, RegistryRecords, RegistryRecordsError, ServiceR
 pub use selection::Selection;
 pub use statistics::{ServiceMetrics, ServiceStatistics};
 
-pub(crate) use entry::is_name;
-use entry::{check, unix_ms};
+use entry::check;
+pub(crate) use entry::{is_name, unix_ms};
 use table::Table;
 
 /// How often a heartbeat that changes nothing is written to the records. A restart gives every entry its whole TTL again, so that nothing
@@ -72,6 +73,8 @@ type Hook = Box<dyn Fn(RegistryChange, &Service) + Send + Sync>;
 pub struct Registry {
     records: Arc<dyn RegistryRecords>,
     table: Table,
+    /// The base URLs of the services that were defined rather than registered, by name.
+    defined: RwLock<BTreeMap<String, String>>,
     /// One writer at a time, so that the records and the table change in the same order.
     writer: Mutex<()>,
     hook: OnceLock<Hook>,
@@ -91,7 +94,7 @@ impl Registry {
         for record in found.into_iter().take(Self::MAX_SERVICES) {
             table.put(record);
         }
-        Ok(Self { records, table, writer: Mutex::default(), hook: OnceLock::new() })
+        Ok(Self { records, table, defined: RwLock::default(), writer: Mutex::default(), hook: OnceLock::new() })
     }
 
     /// Calls `hook` after each change, once the registry answers with it. Set once, by whoever follows it.
@@ -199,6 +202,16 @@ impl Registry {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// The base URL of the service that was defined under this name.
+    pub(crate) fn defined(&self, name: &str) -> Option<String> {
+        self.defined.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// Takes the services that are defined now, by name with their base URLs. Gives what was there before.
+    pub(crate) fn define(&self, services: BTreeMap<String, String>) -> BTreeMap<String, String> {
+        std::mem::replace(&mut *self.defined.write().unwrap_or_else(PoisonError::into_inner), services)
     }
 
     pub(crate) fn statistics(&self, id: &str) -> Option<Arc<ServiceStatistics>> {

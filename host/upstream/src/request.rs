@@ -233,7 +233,7 @@ impl Prepared {
             path: request.path,
             headers,
             content,
-            effect: effect(request.method, is_read),
+            effect: effect(request.method, is_read, request.effect),
             repeatable: replayable && (idempotent || key.is_some()),
             deadline: request.timeout.map_or(context.deadline, |timeout| context.deadline.tightened(timeout)),
             max_response_bytes: request.max_response_bytes.unwrap_or(u64::MAX).min(rules.max_response_bytes),
@@ -296,9 +296,10 @@ fn method(method: Method) -> http::Method {
     }
 }
 
-fn effect(method: Method, is_read: bool) -> OperationEffect {
+fn effect(method: Method, is_read: bool, said: Option<OperationEffect>) -> OperationEffect {
     match method {
         _ if is_read => OperationEffect::Read,
+        _ if said.is_some_and(|said| said != OperationEffect::Read) => said.unwrap_or_default(),
         Method::Put | Method::Patch => OperationEffect::Update,
         Method::Delete => OperationEffect::Delete,
         Method::Get | Method::Head | Method::Options | Method::Post => OperationEffect::Create,

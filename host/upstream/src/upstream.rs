@@ -126,6 +126,10 @@ impl Upstream {
             let endpoint = known.map_or_else(|| endpoint.clone(), |known| endpoint.clone().following(&known.endpoint));
             (endpoint.id.clone(), Known { endpoint: Arc::new(endpoint), weight, says_well, is_managed, verdict })
         };
+        let defined = self.config.service.as_ref().and_then(|name| registry.defined(name));
+        if let Some(url) = defined {
+            known.extend(Endpoint::new(&url, &url).map(|found| keep(1, true, false, found)));
+        }
         for endpoint in &self.config.endpoints {
             // What is no base URL was refused when the settings were read.
             known.extend(Endpoint::new(&endpoint.url, &endpoint.url).map(|found| keep(endpoint.weight, true, false, found)));
@@ -210,12 +214,12 @@ impl Upstream {
     }
 
     async fn check_those(&self, wanted: impl Fn(&Known) -> bool) -> CheckReport {
-        let (path, within) = match &self.config.health {
-            Some(health) => (health.path.as_str(), health.timeout),
-            None => ("/", WARM_UP_TIMEOUT),
+        let (path, within, any_refusal) = match &self.config.health {
+            Some(health) => (health.path.as_str(), health.timeout, health.any_refusal_is_well),
+            None => ("/", WARM_UP_TIMEOUT, false),
         };
         let endpoints: Vec<_> = self.known().values().filter(|known| wanted(known)).map(|known| Arc::clone(&known.endpoint)).collect();
-        let checks = stream::iter(endpoints).map(async |endpoint| health::check(&self.line, &endpoint, path, within).await);
+        let checks = stream::iter(endpoints).map(async |endpoint| health::check(&self.line, &endpoint, path, within, any_refusal).await);
         let endpoints: Vec<EndpointCheck> = checks.buffered(CHECKS_AT_ONCE).collect().await;
         for check in &endpoints {
             self.observe(check);

@@ -1,11 +1,12 @@
 //! All upstreams: those of the configuration, those of the registry, and URLs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use arc_swap::ArcSwap;
 use breakwater_core::{CallContext, Failure, FailureKind, OutboundRequest, OutboundResponse};
+use breakwater_resilience::State;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -15,6 +16,7 @@ use crate::credentials::Presenter;
 use crate::managed::ManagedEndpoint;
 use crate::observer::UpstreamObserver;
 use crate::registry::{Registry, RegistryChange, RegistryRecords, Selection, Service};
+use crate::services::{ServiceCatalogue, ServiceSnapshot, ServiceStatus};
 use crate::status::{CheckReport, UpstreamSource, UpstreamStatus};
 use crate::upstream::{Parts, Upstream};
 use crate::urls::Urls;
@@ -113,7 +115,7 @@ impl Upstreams {
         for upstream in named.values().filter(|upstream| upstream.config().service.as_deref() == Some(name)) {
             upstream.refresh(&self.registry);
         }
-        let has_services = !self.registry.list(&Selection::named(name)).is_empty();
+        let has_services = self.registry.defined(name).is_some() || !self.registry.list(&Selection::named(name)).is_empty();
         match named.get(name) {
             None if has_services => {
                 self.add(name, UpstreamSource::Registry);
@@ -125,6 +127,33 @@ impl Upstreams {
                 self.named.store(Arc::new(named));
             }
             _ => {}
+        }
+    }
+
+    /// Takes the endpoints of the active services of a catalogue from now on: each into the upstream of the service's name, which comes and
+    /// goes with it if the configuration has none. One catalogue is followed; a second one is not.
+    pub fn follow_services(self: &Arc<Self>, catalogue: &ServiceCatalogue) {
+        let this = Arc::downgrade(self);
+        catalogue.on_change(move |services| {
+            if let Some(this) = this.upgrade() {
+                this.define(services);
+            }
+        });
+    }
+
+    fn define(&self, services: &ServiceSnapshot) {
+        let definitions = services.services().map(|entry| &entry.definition).filter(|service| service.status == ServiceStatus::Active);
+        let now: BTreeMap<_, _> = definitions.map(|service| (service.name.clone(), service.endpoint.clone())).collect();
+        let before = self.registry.define(now.clone());
+        let names: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
+        for name in names.into_iter().filter(|name| before.get(*name) != now.get(*name)) {
+            self.follow(name);
+            // What the breaker knows is about another place.
+            if let (true, true, Ok(upstream)) = (before.contains_key(name), now.contains_key(name), self.upstream(name))
+                && upstream.line().pipeline.breaker().state() != State::ForcedOpen
+            {
+                upstream.line().pipeline.breaker().reset();
+            }
         }
     }
 
@@ -179,7 +208,11 @@ impl Upstreams {
     fn discovered(&self, name: &str, source: UpstreamSource) -> Upstream {
         Upstream::new(Parts {
             name: name.to_owned(),
-            config: UpstreamConfig::of_service(name),
+            config: if self.registry.defined(name).is_some() {
+                UpstreamConfig::of_definition(name)
+            } else {
+                UpstreamConfig::of_service(name)
+            },
             source,
             client: self.registry_client.clone(),
             credentials: None,

@@ -11,6 +11,12 @@
 
 mod conformance {
     mod registry;
+    mod services;
+
+    #[tokio::test]
+    async fn definitions_in_memory_conform() {
+        services::conforms(std::sync::Arc::new(breakwater_upstream::MemoryServiceCatalogueRecords::default())).await;
+    }
 
     #[tokio::test]
     async fn records_in_memory_conform() {
@@ -20,6 +26,7 @@ mod conformance {
 
 mod sockets {
     mod answers;
+    mod defined;
     mod faults;
     mod health;
     mod registered;
