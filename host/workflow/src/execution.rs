@@ -147,7 +147,8 @@ pub struct Event {
     pub seq: u64,
     /// In milliseconds since 1970.
     pub at_ms: u64,
-    /// Where: `extract-text`, `fan-out/left/analyze`, `each/17/resize`; a further visit of a step is `poll#2`. Empty for the execution itself.
+    /// Where: `extract-text`, `fan-out/left/analyze`, `each/17/resize`; a further visit of a step is `poll#2`, what undoes one is `book~undo`.
+    /// Empty for the execution itself.
     pub path: String,
     /// What.
     #[serde(flatten)]
@@ -183,6 +184,9 @@ pub enum Happened {
         /// Whether it came from a fallback.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         degraded: bool,
+        /// The signal that brought it: no other step gets that one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        signal: Option<u64>,
     },
     /// The step failed for good.
     Failed {
@@ -197,12 +201,6 @@ pub enum Happened {
         next: Option<String>,
         /// The input of what follows.
         output: Value,
-    },
-    /// The step was undone, or could not be.
-    Compensated {
-        /// Why it could not.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        error: Option<StepError>,
     },
     /// The execution was paused.
     Paused,

@@ -8,17 +8,28 @@
 
 #![forbid(unsafe_code)]
 
+pub mod clock;
+mod closest;
 pub mod definition;
+pub mod embedded;
 pub mod execution;
 pub mod executor;
+pub mod expression;
+mod journal;
+mod log;
+mod memory;
 pub mod records;
 pub mod retry;
 pub mod runner;
 pub mod workflow;
 
+pub use clock::Clock;
 pub use definition::{Definition, Step, StepType};
+pub use embedded::{EmbeddedConfig, EmbeddedExecutor};
 pub use execution::{Event, Execution, ExecutionStatus, Happened, Signal, Start, StepError};
 pub use executor::{Executor, Started};
+pub use expression::{Expression, ExpressionError, Scope};
+pub use memory::MemoryWorkflowRecords;
 pub use records::{Append, Change, Claimed, Created, ExecutionFilter, Fence, Mail, Part, Range, RecordsError, Wanted, WorkflowRecords};
 pub use runner::{StepAnswer, StepCall, StepOperation, StepRunner};
 pub use workflow::{Workflow, WorkflowStatus};

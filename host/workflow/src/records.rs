@@ -188,7 +188,8 @@ pub trait WorkflowRecords: Send + Sync + 'static {
     /// What happened in an execution after event `after`, by number; at most `take`.
     fn events<'a>(&'a self, id: &'a str, after: u64, take: u32) -> Answer<'a, Part<Event>>;
 
-    /// Writes appends, each for itself: one that is refused leaves the others alone. Written together because a disk is asked once then.
+    /// Writes appends, at most one for each execution, each for itself: one that is refused leaves the others alone. They come together because
+    /// a disk is asked only once then.
     fn append<'a>(&'a self, appends: &'a [Append]) -> BoxFuture<'a, Vec<Result<(), RecordsError>>>;
 
     /// Says what somebody wants of an execution, until [`Self::seen`]. A later wish replaces an earlier one, but nothing replaces `Cancel`.

@@ -57,6 +57,12 @@ pub trait StepRunner: Send + Sync + 'static {
     /// Whether a service of this name is registered: what is not may still come.
     fn has_service(&self, name: &str) -> bool;
 
+    /// Whether a value fits a JSON Schema (2020-12).
+    ///
+    /// # Errors
+    /// A failure whose detail lists `violations` with JSON Pointers, or one that says that the schema is none.
+    fn fits(&self, schema: &Value, value: &Value) -> Result<(), Failure>;
+
     /// What the host looks like now.
     fn snapshot(&self) -> CallSnapshot;
 

@@ -1,0 +1,135 @@
+//! Calling an operation for a step: an event before each attempt, another after it, and the waits between attempts.
+
+use std::time::Duration;
+
+use breakwater_core::{Failure, FailureKind, OperationEffect};
+use serde_json::{Value, json};
+
+use super::walk::{Place, Stop, Walk};
+use crate::definition::Step;
+use crate::execution::{Happened, StepError};
+use crate::log::Progress;
+use crate::retry::StepRetry;
+use crate::runner::{StepAnswer, StepCall};
+
+/// Attempts that may end with the process before the step is given up: it may be what ends the process.
+const MAX_UNENDED: u32 = 5;
+
+/// An operation to be called.
+pub(crate) struct Called<'a> {
+    pub(crate) operation: &'a str,
+    pub(crate) input: Value,
+    pub(crate) path: &'a str,
+    pub(crate) retry: Option<StepRetry>,
+    pub(crate) timeout_ms: Option<u64>,
+    /// Whether it goes on when the execution is cancelled: what undoes a step does.
+    pub(crate) is_undoing: bool,
+}
+
+impl Walk {
+    pub(crate) async fn action(&self, place: Place<'_>) -> Result<Value, Stop> {
+        let Step { retry, timeout_ms, .. } = place.step;
+        let operation = place.step.called().ok_or_else(|| unnamed(&place.step.id))?;
+        let (retry, timeout_ms) = (*retry, *timeout_ms);
+        let called = Called { operation: &operation, input: place.input, path: &place.path, retry, timeout_ms, is_undoing: false };
+        self.call(called).await
+    }
+
+    /// Calls an operation until it has answered or failed for good.
+    pub(crate) async fn call(&self, called: Called<'_>) -> Result<Value, Stop> {
+        let effect = self.inner.runner.operation(called.operation).map_or(OperationEffect::Create, |operation| operation.effect);
+        let policy = StepRetry::policy(called.retry, effect);
+        let key = format!("{}:{}", self.execution.id, called.path);
+        loop {
+            let (failed, unended, retry_at_ms) = self.so_far(called.path);
+            if unended >= MAX_UNENDED {
+                let message = format!("{unended} attempts at the step ended with the process; it is not tried again");
+                return Err(Failure::new(FailureKind::Other, "workflow.step-lost", message).into());
+            }
+            if let Some(retry_at_ms) = retry_at_ms {
+                self.unless_cancelled(&called, self.inner.clock().until(retry_at_ms)).await?;
+            }
+            let permit = self.unless_cancelled(&called, self.inner.steps.acquire()).await?;
+            let _permit = permit.map_err(|_| Stop::Shutdown)?;
+            let attempt = failed + 1;
+            self.run.record_at(called.path, Happened::Started { attempt, due_at_ms: None }).wait().await?;
+            let call = StepCall {
+                operation: called.operation,
+                input: called.input.clone(),
+                context: &self.execution.context,
+                idempotency_key: &key,
+                timeout: called.timeout_ms.map(Duration::from_millis),
+                attempt,
+                snapshot: &self.snapshot,
+            };
+            let answer = self.in_flight(&called, self.inner.runner.call(call)).await?;
+            let failure = match answer {
+                Ok(StepAnswer { output, served_by, degraded }) => {
+                    self.run.record_at(called.path, Happened::Completed { output: output.clone(), served_by, degraded, signal: None });
+                    return Ok(output);
+                }
+                Err(failure) => failure,
+            };
+            if !may_help_to_repeat(&failure) {
+                return Err(failure.into());
+            }
+            if attempt > policy.max_retries {
+                return Err(given_up(&failure, attempt).into());
+            }
+            let wait = policy.wait(attempt, failure.retry_after);
+            let retry_at_ms = self.inner.clock().now_ms() + crate::clock::millis(wait);
+            self.run.record_at(called.path, Happened::AttemptFailed { error: StepError::of(&failure), retry_at_ms });
+        }
+    }
+
+    /// Attempts that failed, attempts without an end, and when the next one is due.
+    fn so_far(&self, path: &str) -> (u32, u32, Option<u64>) {
+        let log = self.run.log();
+        let Some(visit) = log.visit(path) else { return (0, 0, None) };
+        let retry_at_ms = match visit.progress {
+            Progress::Failing { retry_at_ms } => Some(retry_at_ms),
+            _ => None,
+        };
+        (visit.failed, visit.unended, retry_at_ms)
+    }
+
+    async fn unless_cancelled<T>(&self, called: &Called<'_>, work: impl Future<Output = T>) -> Result<T, Stop> {
+        if called.is_undoing {
+            return self.inner.stop.run_until_cancelled(work).await.ok_or(Stop::Shutdown);
+        }
+        self.waiting(work).await
+    }
+
+    /// An attempt that runs is not cut off by a shutdown while the process has time; a cancelled execution does not wait for it, and takes
+    /// no notice of its answer.
+    async fn in_flight<T>(&self, called: &Called<'_>, work: impl Future<Output = T>) -> Result<T, Stop> {
+        if called.is_undoing {
+            return Ok(work.await);
+        }
+        tokio::select! {
+            biased;
+            () = self.run.cancel.cancelled() => Err(Stop::Cancelled),
+            value = work => Ok(value),
+        }
+    }
+}
+
+/// Whether another attempt may end otherwise. All of them carry one idempotency key, so that one whose effect is in doubt is repeated.
+fn may_help_to_repeat(failure: &Failure) -> bool {
+    failure.retryable || failure.code == "call.outcome-unknown"
+}
+
+/// The failure of a step whose attempts are used up.
+fn given_up(last: &Failure, attempts: u32) -> StepError {
+    if attempts == 1 {
+        return StepError::of(last);
+    }
+    let of_last = StepError::of(last);
+    let message = format!("the step failed {attempts} times, at last with: {}", of_last.message);
+    let detail = json!({ "attempts": attempts, "last_code": of_last.code, "last_error": of_last.message, "last_detail": of_last.detail });
+    StepError { kind: last.kind, code: "workflow.max-retries-exceeded".to_owned(), message, detail: Some(detail), step: None }
+}
+
+pub(crate) fn unnamed(id: &str) -> Failure {
+    Failure::invalid("workflow.invalid", format!("the step `{id}` names neither a service with an action nor an operation"))
+}

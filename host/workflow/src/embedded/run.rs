@@ -1,0 +1,102 @@
+//! An execution that this process owns.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::execution::{Event, Happened};
+use crate::journal::{Journal, Written};
+use crate::log::Log;
+use crate::records::{Append, Change, Fence};
+
+/// What commands, signals and those who wait share with the walk.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) fence: Fence,
+    log: Mutex<Log>,
+    journal: Journal,
+    clock: Clock,
+    /// Somebody wants its end.
+    pub(crate) cancel: CancellationToken,
+    /// No further step begins.
+    pub(crate) paused: watch::Sender<bool>,
+    /// A signal has come.
+    pub(crate) signalled: Notify,
+    /// The number of its last event.
+    pub(crate) progress: watch::Sender<u64>,
+    /// It has ended here: at its end, or because this process does not own it any more.
+    pub(crate) over: CancellationToken,
+}
+
+impl Run {
+    pub(crate) fn new(fence: Fence, log: Log, journal: Journal, clock: Clock) -> Arc<Self> {
+        let progress = watch::Sender::new(log.last());
+        Arc::new(Self {
+            fence,
+            log: Mutex::new(log),
+            journal,
+            clock,
+            cancel: CancellationToken::new(),
+            paused: watch::Sender::new(false),
+            signalled: Notify::new(),
+            progress,
+            over: CancellationToken::new(),
+        })
+    }
+
+    pub(crate) fn log(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins anew with what the records hold.
+    pub(crate) fn reload(&self, log: Log) {
+        *self.log() = log;
+    }
+
+    /// Takes what happened, in one piece. What was recorded before is written before.
+    pub(crate) fn record(&self, events: impl IntoIterator<Item = (String, Happened)>, change: Option<Change>) -> Written {
+        let at_ms = self.clock.now_ms();
+        // Held until the journal has it: numbers and order must be the same.
+        let mut log = self.log();
+        let events: Vec<Event> = (log.last() + 1..)
+            .zip(events)
+            .map(|(seq, (path, what))| {
+                let event = Event { seq, at_ms, path, what };
+                log.apply(&event);
+                event
+            })
+            .collect();
+        self.progress.send_replace(log.last());
+        self.journal.append(Append { fence: self.fence.clone(), events, change })
+    }
+
+    /// One event at one place.
+    pub(crate) fn record_at(&self, path: &str, what: Happened) -> Written {
+        self.record([(path.to_owned(), what)], None)
+    }
+}
+
+/// Tells sequences beside each other that one of them has failed: what has begun ends, and nothing else begins.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Halt {
+    own: Arc<AtomicBool>,
+    outer: Option<Arc<Halt>>,
+}
+
+impl Halt {
+    /// One for sequences within.
+    pub(crate) fn within(&self) -> Self {
+        Self { own: Arc::default(), outer: Some(Arc::new(self.clone())) }
+    }
+
+    pub(crate) fn set(&self) {
+        self.own.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_set(&self) -> bool {
+        self.own.load(Ordering::Relaxed) || self.outer.as_ref().is_some_and(|outer| outer.is_set())
+    }
+}

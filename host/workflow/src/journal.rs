@@ -1,0 +1,108 @@
+//! Writes journals. What comes while the disk is busy goes into the next write together, so that a thousand executions need few syncs.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::records::{Append, RecordsError, WorkflowRecords};
+
+/// The most appends that are written at once.
+const MOST_AT_ONCE: usize = 512;
+
+/// Why something could not be written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum JournalError {
+    /// Another process goes on with the execution.
+    #[error("another process owns the execution")]
+    Fenced,
+    /// The records failed. What was written before may have to be read again.
+    #[error("the journal could not be written: {0}")]
+    Failed(String),
+}
+
+type Waiting = oneshot::Sender<Result<(), JournalError>>;
+
+/// Takes appends. Those of one execution are written in the order in which they were given.
+#[derive(Debug, Clone)]
+pub(crate) struct Journal {
+    queue: mpsc::UnboundedSender<(Append, Waiting)>,
+}
+
+/// Whether an append was written, once that is known.
+#[derive(Debug)]
+pub(crate) struct Written(oneshot::Receiver<Result<(), JournalError>>);
+
+impl Journal {
+    /// Starts the task `workflow-journal`, which ends once nobody has anything to write any more. The queue needs no bound of its own: every
+    /// step waits for the write before its effect, so that an execution has at most a few appends in it.
+    pub(crate) fn start(records: Arc<dyn WorkflowRecords>) -> Self {
+        let (queue, waiting) = mpsc::unbounded_channel();
+        tokio::spawn(write(records, waiting));
+        Self { queue }
+    }
+
+    pub(crate) fn append(&self, append: Append) -> Written {
+        let (done, written) = oneshot::channel();
+        // A writer that is gone drops `done`, which is how it is told.
+        let _ = self.queue.send((append, done));
+        Written(written)
+    }
+}
+
+impl Written {
+    pub(crate) async fn wait(self) -> Result<(), JournalError> {
+        self.0.await.unwrap_or_else(|_| Err(JournalError::Failed("the writer has ended".to_owned())))
+    }
+}
+
+async fn write(records: Arc<dyn WorkflowRecords>, mut queue: mpsc::UnboundedReceiver<(Append, Waiting)>) {
+    let mut taken = Vec::with_capacity(MOST_AT_ONCE);
+    while queue.recv_many(&mut taken, MOST_AT_ONCE).await > 0 {
+        let (appends, waiting) = joined(taken.drain(..));
+        let results = records.append(&appends).await;
+        for (index, waiting) in waiting.into_iter().enumerate() {
+            let result = match results.get(index) {
+                Some(Ok(())) => Ok(()),
+                Some(Err(RecordsError::Fenced)) => Err(JournalError::Fenced),
+                Some(Err(error)) => Err(JournalError::Failed(chain(error))),
+                None => Err(JournalError::Failed("the records gave no answer".to_owned())),
+            };
+            for waiting in waiting {
+                let _ = waiting.send(result.clone());
+            }
+        }
+    }
+}
+
+/// At most one append for each execution: later ones continue earlier ones.
+fn joined(taken: impl Iterator<Item = (Append, Waiting)>) -> (Vec<Append>, Vec<Vec<Waiting>>) {
+    let mut places: HashMap<(String, u64), usize> = HashMap::new();
+    let (mut appends, mut waiting) = (Vec::<Append>::new(), Vec::<Vec<Waiting>>::new());
+    for (append, done) in taken {
+        let place = *places.entry((append.fence.execution.clone(), append.fence.epoch)).or_insert(appends.len());
+        match (appends.get_mut(place), waiting.get_mut(place)) {
+            (Some(earlier), Some(waiting)) => {
+                earlier.events.extend(append.events);
+                earlier.change = append.change.or(earlier.change.take());
+                waiting.push(done);
+            }
+            _ => {
+                appends.push(append);
+                waiting.push(vec![done]);
+            }
+        }
+    }
+    (appends, waiting)
+}
+
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
