@@ -1,0 +1,1 @@
+"""Names under which a web dashboard imports what `breakwater_client` has."""

@@ -1,0 +1,1 @@
+"""Names under which applications import what `breakwater_client` has."""
