@@ -59,6 +59,11 @@ async fn look(inner: &Arc<Inner>) -> Result<(), Failure> {
         let claimed = inner.records.claim(&inner.config.node, room).await.map_err(stored)?;
         let count = claimed.len();
         for claimed in claimed {
+            if let Some(run) = inner.run(&claimed.execution.id).filter(|run| !run.over.is_cancelled()) {
+                // This process was slow to say that it lives, but goes on with it.
+                run.renew(claimed.fence);
+                continue;
+            }
             tracing::info!(execution = claimed.execution.id, workflow = claimed.execution.workflow_name, "going on with an execution");
             inner.begin(claimed.execution, claimed.fence, None, claimed.wanted);
         }

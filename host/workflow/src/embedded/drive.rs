@@ -33,6 +33,7 @@ pub(crate) async fn drive(inner: &Arc<Inner>, run: &Arc<Run>, execution: Executi
     loop {
         let lost = match once(inner, run, &execution, is_read, wanted).await {
             Ok(()) => return,
+            Err(JournalError::Fenced) if run.was_renewed() => "its ownership was renewed".to_owned(),
             Err(JournalError::Fenced) => {
                 tracing::info!(execution = execution.id, "another process goes on with the execution");
                 return;
@@ -160,7 +161,7 @@ pub(crate) async fn obey(inner: &Inner, run: &Run, wanted: Wanted) -> Result<(),
         }
         Wanted::Retry => run.record_at("", Happened::Retried).wait().await?,
     }
-    inner.records.seen(&run.fence, wanted).await.map_err(|error| match error {
+    inner.records.seen(&run.fence(), wanted).await.map_err(|error| match error {
         RecordsError::Fenced => JournalError::Fenced,
         error => JournalError::Failed(chain(&error)),
     })

@@ -15,7 +15,9 @@ use crate::records::{Append, Change, Fence};
 /// What commands, signals and those who wait share with the walk.
 #[derive(Debug)]
 pub(crate) struct Run {
-    pub(crate) fence: Fence,
+    fence: Mutex<Fence>,
+    /// Whether the ownership is another one since a write was refused last.
+    was_renewed: AtomicBool,
     log: Mutex<Log>,
     journal: Journal,
     clock: Clock,
@@ -35,7 +37,8 @@ impl Run {
     pub(crate) fn new(fence: Fence, log: Log, journal: Journal, clock: Clock) -> Arc<Self> {
         let progress = watch::Sender::new(log.last());
         Arc::new(Self {
-            fence,
+            fence: Mutex::new(fence),
+            was_renewed: AtomicBool::new(false),
             log: Mutex::new(log),
             journal,
             clock,
@@ -45,6 +48,21 @@ impl Run {
             progress,
             over: CancellationToken::new(),
         })
+    }
+
+    pub(crate) fn fence(&self) -> Fence {
+        self.fence.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Goes on under another ownership of this same process, which others had taken to be gone.
+    pub(crate) fn renew(&self, fence: Fence) {
+        *self.fence.lock().unwrap_or_else(PoisonError::into_inner) = fence;
+        self.was_renewed.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether a write may have been refused only because the ownership was renewed.
+    pub(crate) fn was_renewed(&self) -> bool {
+        self.was_renewed.swap(false, Ordering::SeqCst)
     }
 
     pub(crate) fn log(&self) -> MutexGuard<'_, Log> {
@@ -70,7 +88,7 @@ impl Run {
             })
             .collect();
         self.progress.send_replace(log.last());
-        self.journal.append(Append { fence: self.fence.clone(), events, change })
+        self.journal.append(Append { fence: self.fence(), events, change })
     }
 
     /// One event at one place.

@@ -38,6 +38,9 @@ impl Run {
             execution.started_at_ms.get_or_insert(change.at_ms);
         }
         execution.completed_at_ms = change.status.is_final().then_some(change.at_ms);
+        if change.status.is_final() {
+            self.wanted = None;
+        }
     }
 }
 
@@ -124,8 +127,8 @@ impl State {
 
     pub(super) fn forget(&mut self, ended_before_ms: u64, take: u32) -> u64 {
         let over = |run: &&Run| {
-            let ended = run.execution.completed_at_ms.filter(|_| run.execution.status.is_final());
-            ended.is_some_and(|at| at < ended_before_ms) && run.wanted != Some(Wanted::Retry)
+            // Nothing is wanted of what has ended, but that it is retried.
+            run.wanted.is_none() && run.execution.completed_at_ms.is_some_and(|at| at < ended_before_ms)
         };
         let mut ended: Vec<_> =
             self.runs.values().filter(over).map(|run| (run.execution.completed_at_ms, run.execution.id.clone())).collect();

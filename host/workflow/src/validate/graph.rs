@@ -1,0 +1,149 @@
+//! The steps of one sequence and where each may lead.
+
+use std::collections::HashMap;
+
+use crate::definition::{Step, StepType};
+
+/// Where steps lead. A step is its place in the list; the place behind the last is the end of the sequence.
+pub(super) struct Graph {
+    /// What may follow each step when it does not fail.
+    ways: Vec<Vec<usize>>,
+    /// What follows each step when it fails, if something does.
+    fallbacks: Vec<Option<usize>>,
+}
+
+/// What may lead from a step to another: the pointer within the step, and the name of the other.
+pub(super) fn leads(step: &Step) -> Vec<(String, &str)> {
+    let mut leads = Vec::new();
+    leads.extend(step.next.iter().map(|next| ("/next".to_owned(), next.as_str())));
+    for (place, choice) in step.choices.iter().enumerate() {
+        leads.extend(choice.next.iter().map(|next| (format!("/choices/{place}/next"), next.as_str())));
+    }
+    let fallback = step.fallback.iter().filter_map(|fallback| fallback.next.as_deref());
+    leads.extend(fallback.map(|next| ("/fallback/next".to_owned(), next)));
+    leads
+}
+
+impl Graph {
+    /// Of a sequence. What leads to no step is left out.
+    pub(super) fn of(steps: &[Step]) -> Self {
+        // The first of those that have one id, as the executor takes it.
+        let mut places: HashMap<&str, usize> = HashMap::new();
+        for (place, step) in steps.iter().enumerate() {
+            places.entry(step.id.as_str()).or_insert(place);
+        }
+        let end = steps.len();
+        let place = |next: Option<&str>| next.map_or(Some(end), |next| places.get(next).copied());
+        let ways = steps.iter().map(|step| {
+            let mut ways: Vec<usize> = place(step.next.as_deref()).into_iter().collect();
+            if step.kind == StepType::Choice {
+                ways.extend(step.choices.iter().filter_map(|choice| place(choice.next.as_deref())));
+            }
+            ways.sort_unstable();
+            ways.dedup();
+            ways
+        });
+        let fallbacks = steps.iter().map(|step| {
+            let next = step.fallback.as_ref().and_then(|fallback| fallback.next.as_deref())?;
+            places.get(next).copied()
+        });
+        Self { ways: ways.collect(), fallbacks: fallbacks.collect() }
+    }
+
+    /// How many steps there are; also the place of the end.
+    pub(super) fn end(&self) -> usize {
+        self.ways.len()
+    }
+
+    /// What may follow a step when it does not fail.
+    pub(super) fn ways(&self, step: usize) -> &[usize] {
+        self.ways.get(step).map_or(&[], Vec::as_slice)
+    }
+
+    /// What follows a step when it fails.
+    pub(super) fn fallback(&self, step: usize) -> Option<usize> {
+        self.fallbacks.get(step).copied().flatten()
+    }
+
+    /// Which places are reached from those that `from` leads to, without going through `avoided`.
+    fn spread(&self, from: Vec<usize>, avoided: Option<usize>) -> Vec<bool> {
+        let mut reached = vec![false; self.end() + 1];
+        let mut waiting = from;
+        while let Some(place) = waiting.pop() {
+            let Some(seen) = reached.get_mut(place).filter(|seen| !**seen) else { continue };
+            if Some(place) == avoided {
+                continue;
+            }
+            *seen = true;
+            waiting.extend_from_slice(self.ways(place));
+            waiting.extend(self.fallback(place));
+        }
+        reached
+    }
+
+    /// Which places an execution may come to.
+    pub(super) fn reachable(&self) -> Vec<bool> {
+        self.spread(vec![0], None)
+    }
+
+    /// Which places an execution may come to after a step.
+    pub(super) fn after(&self, step: usize) -> Vec<bool> {
+        self.spread(self.ways(step).iter().copied().chain(self.fallback(step)).collect(), None)
+    }
+
+    /// Which places an execution may come to without having come by a step.
+    pub(super) fn without(&self, step: usize) -> Vec<bool> {
+        self.spread(vec![0], Some(step))
+    }
+
+    /// Which steps lead to one, with whether it is because they failed.
+    pub(super) fn before(&self, step: usize) -> Vec<(usize, bool)> {
+        let normal = self.ways.iter().enumerate().filter(|(_, ways)| ways.contains(&step)).map(|(place, _)| (place, false));
+        let failed = self.fallbacks.iter().enumerate().filter(|(_, next)| **next == Some(step)).map(|(place, _)| (place, true));
+        normal.chain(failed).collect()
+    }
+
+    /// Loops that nothing leaves but a failure: the steps of each, in order.
+    pub(super) fn endless(&self) -> Vec<Vec<usize>> {
+        // Whoever can come to the end without failing is in no such loop. All others that can come back to themselves are.
+        let mut ends = vec![false; self.end() + 1];
+        let mut leading: Vec<Vec<usize>> = vec![Vec::new(); self.end() + 1];
+        for (step, ways) in self.ways.iter().enumerate() {
+            for way in ways {
+                if let Some(leading) = leading.get_mut(*way) {
+                    leading.push(step);
+                }
+            }
+        }
+        let mut waiting = vec![self.end()];
+        while let Some(place) = waiting.pop() {
+            if let Some(seen) = ends.get_mut(place).filter(|seen| !**seen) {
+                *seen = true;
+                waiting.extend(leading.get(place).into_iter().flatten());
+            }
+        }
+        let mut loops: Vec<Vec<usize>> = Vec::new();
+        let mut listed = vec![false; self.end()];
+        for step in 0..self.end() {
+            let is_done = ends.get(step).copied().unwrap_or(true) || listed.get(step).copied().unwrap_or(true);
+            if is_done {
+                continue;
+            }
+            let forwards = self.normally_after(step);
+            if !forwards.get(step).copied().unwrap_or(false) {
+                continue;
+            }
+            let members = (0..self.end()).filter(|other| {
+                forwards.get(*other).copied().unwrap_or(false) && self.normally_after(*other).get(step).copied().unwrap_or(false)
+            });
+            let members: Vec<usize> = members.collect();
+            for member in &members {
+                if let Some(listed) = listed.get_mut(*member) {
+                    *listed = true;
+                }
+            }
+            loops.push(members);
+        }
+        loops
+    }
+}

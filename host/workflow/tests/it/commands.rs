@@ -1,0 +1,96 @@
+//! Keys, pausing, cancelling, retrying.
+
+use std::time::Duration;
+
+use breakwater_workflow::{ExecutionStatus, Executor, Wanted};
+use serde_json::json;
+
+use super::support::{Bed, start};
+
+#[tokio::test(start_paused = true)]
+async fn starting_twice_with_one_key_is_starting_once() {
+    let bed = Bed::new().await;
+    bed.put(json!({ "name": "w", "steps": [{ "id": "one", "operation": "add", "next": null }] })).await;
+    let keyed = |input| breakwater_workflow::Start { idempotency_key: Some("k".to_owned()), ..start(input) };
+    let (first, second) = tokio::join!(bed.executor.start(keyed(json!(1))), bed.executor.start(keyed(json!(1))));
+    let (first, second) = (first.unwrap(), second.unwrap());
+    assert_eq!(first.execution.id, second.execution.id);
+    assert_ne!(first.existing, second.existing);
+    bed.ends(&first.execution.id).await;
+    assert_eq!(bed.sink.calls().len(), 1);
+    let reused = bed.executor.start(keyed(json!(2))).await.unwrap_err();
+    assert_eq!((&*reused.code, &reused.detail.unwrap()["execution_id"]), ("execution.key-reused", &json!(first.execution.id)));
+    let long = breakwater_workflow::Start { idempotency_key: Some("k".repeat(256)), ..start(json!(1)) };
+    assert_eq!(bed.executor.start(long).await.unwrap_err().code, "execution.key-invalid");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_step_begins_while_it_is_paused() {
+    let bed = Bed::new().await;
+    let steps =
+        json!([{ "id": "slow", "operation": "slow", "next": "one" }, { "id": "one", "operation": "add", "input": "`1`", "next": null }]);
+    bed.put(json!({ "name": "w", "steps": steps })).await;
+    let id = bed.start(json!(1)).await;
+    bed.until(&id, ExecutionStatus::Running).await;
+    assert_eq!(bed.executor.command(&id, Wanted::Pause).await.unwrap().status, ExecutionStatus::Paused);
+    assert_eq!(bed.executor.command(&id, Wanted::Pause).await.unwrap().status, ExecutionStatus::Paused, "twice is no failure");
+    tokio::time::sleep(Duration::from_secs(7200)).await;
+    assert_eq!(bed.sink.operations(), ["slow"], "what had begun ended, and nothing else began");
+    assert_eq!(bed.executor.command(&id, Wanted::Retry).await.unwrap_err().code, "execution.state");
+    assert_eq!(bed.executor.command(&id, Wanted::Resume).await.unwrap().status, ExecutionStatus::Running);
+    assert_eq!(bed.ends(&id).await.output, Some(json!(2)));
+    for wanted in [Wanted::Pause, Wanted::Resume, Wanted::Cancel, Wanted::Retry] {
+        assert_eq!(bed.executor.command(&id, wanted).await.unwrap_err().code, "execution.state", "{wanted:?}");
+    }
+    assert_eq!(bed.executor.command("nobody", Wanted::Pause).await.unwrap_err().code, "execution.unknown");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancelled_execution_takes_no_notice_of_what_still_answers_and_undoes_what_was_done() {
+    let bed = Bed::new().await;
+    let steps = json!([
+        { "id": "room", "operation": "book", "compensate": { "operation": "cancel" }, "next": "slow" },
+        { "id": "slow", "operation": "slow", "next": "never" },
+        { "id": "never", "operation": "add", "next": null },
+    ]);
+    bed.put(json!({ "name": "w", "steps": steps })).await;
+    let id = bed.start(json!(1)).await;
+    while bed.sink.operations() != ["book", "slow"] {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let cancelled = bed.executor.command(&id, Wanted::Cancel).await.unwrap();
+    assert_eq!((cancelled.status, cancelled.error.unwrap().code.as_str()), (ExecutionStatus::Cancelled, "execution.cancelled"));
+    tokio::time::sleep(Duration::from_secs(7200)).await;
+    assert_eq!(bed.sink.operations(), ["book", "slow", "cancel"]);
+    assert_eq!(bed.executor.command(&id, Wanted::Cancel).await.unwrap().status, ExecutionStatus::Cancelled);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_paused_execution_can_be_cancelled_and_a_child_goes_with_its_parent() {
+    let bed = Bed::new().await;
+    super::support::put(&*bed.records, json!({ "name": "inner", "steps": [{ "id": "s", "operation": "slow", "next": null }] })).await;
+    bed.put(json!({ "name": "w", "steps": [{ "id": "sub", "type": "workflow", "workflow": "inner", "next": null }] })).await;
+    let id = bed.start(json!(1)).await;
+    while bed.sink.operations().is_empty() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    bed.executor.command(&id, Wanted::Pause).await.unwrap();
+    assert_eq!(bed.executor.command(&id, Wanted::Cancel).await.unwrap().status, ExecutionStatus::Cancelled);
+    let all = bed.executor.list(&Default::default(), breakwater_workflow::Range { skip: 0, take: 10 }).await.unwrap();
+    assert_eq!(all.total, 2);
+    assert!(all.items.iter().all(|execution| execution.status == ExecutionStatus::Cancelled), "{all:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_execution_goes_on_from_the_step_that_failed() {
+    let bed = Bed::new().await;
+    bed.sink.fail("two", 4);
+    let steps = json!([{ "id": "one", "operation": "add", "next": "two" }, { "id": "two", "operation": "two", "next": null }]);
+    let execution = bed.run(steps, json!(1)).await;
+    assert_eq!(execution.status, ExecutionStatus::Failed);
+    let retried = bed.executor.command(&execution.id, Wanted::Retry).await.unwrap();
+    assert_ne!(retried.status, ExecutionStatus::Failed);
+    let ended = bed.ends(&execution.id).await;
+    assert_eq!((ended.status, ended.error, ended.output), (ExecutionStatus::Completed, None, Some(json!({ "by": "two", "got": 2 }))));
+    assert_eq!(bed.sink.operations(), ["add", "two", "two", "two", "two", "two"], "the first step is not done again");
+}

@@ -1,0 +1,229 @@
+//! A process that ends at any moment: another one goes on, and every effect is committed once where keys are known.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use breakwater_core::{BoxFuture, Digest};
+use breakwater_workflow::records::{Part, Range};
+use breakwater_workflow::{
+    Append, Claimed, Created, EmbeddedExecutor, Event, Execution, ExecutionFilter, ExecutionStatus, Executor, Fence, Mail,
+    MemoryWorkflowRecords, RecordsError, Signal, Wanted, Workflow, WorkflowRecords, WorkflowStatus,
+};
+use serde_json::{Value, json};
+
+use super::support::{Operations, Sink, config, put, start};
+
+/// Records of a process that ends at its write number `left`: what it asks from then on is never answered.
+struct Mortal {
+    records: Arc<MemoryWorkflowRecords>,
+    left: AtomicUsize,
+    /// Whether the last write arrives.
+    arrives: bool,
+}
+
+type Answer<'a, T> = BoxFuture<'a, Result<T, RecordsError>>;
+
+impl Mortal {
+    fn is_dead(&self) -> bool {
+        self.left.load(Ordering::SeqCst) == 0
+    }
+
+    async fn alive(&self) {
+        if self.is_dead() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+impl WorkflowRecords for Mortal {
+    fn append<'a>(&'a self, appends: &'a [Append]) -> BoxFuture<'a, Vec<Result<(), RecordsError>>> {
+        Box::pin(async move {
+            self.alive().await;
+            if self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
+                if self.arrives {
+                    self.records.append(appends).await;
+                }
+                self.alive().await;
+            }
+            self.records.append(appends).await
+        })
+    }
+    fn put_workflow<'a>(&'a self, workflow: &'a Workflow) -> Answer<'a, ()> {
+        self.records.put_workflow(workflow)
+    }
+    fn workflow<'a>(&'a self, id: &'a str, version: Option<u32>) -> Answer<'a, Option<Workflow>> {
+        self.records.workflow(id, version)
+    }
+    fn workflows(&self, status: Option<WorkflowStatus>, range: Range) -> Answer<'_, Part<Workflow>> {
+        self.records.workflows(status, range)
+    }
+    fn remove_workflow<'a>(&'a self, id: &'a str) -> Answer<'a, bool> {
+        self.records.remove_workflow(id)
+    }
+    fn create<'a>(&'a self, execution: &'a Execution, digest: Digest, node: &'a str) -> Answer<'a, Created> {
+        self.records.create(execution, digest, node)
+    }
+    fn execution<'a>(&'a self, id: &'a str) -> Answer<'a, Option<Execution>> {
+        self.records.execution(id)
+    }
+    fn executions<'a>(&'a self, filter: &'a ExecutionFilter, range: Range) -> Answer<'a, Part<Execution>> {
+        self.records.executions(filter, range)
+    }
+    fn counts(&self) -> Answer<'_, Vec<(ExecutionStatus, u64)>> {
+        self.records.counts()
+    }
+    fn events<'a>(&'a self, id: &'a str, after: u64, take: u32) -> Answer<'a, Part<Event>> {
+        self.records.events(id, after, take)
+    }
+    fn want<'a>(&'a self, id: &'a str, wanted: Wanted) -> Answer<'a, ()> {
+        self.records.want(id, wanted)
+    }
+    fn seen<'a>(&'a self, fence: &'a Fence, wanted: Wanted) -> Answer<'a, ()> {
+        self.records.seen(fence, wanted)
+    }
+    fn signal<'a>(&'a self, id: &'a str, name: &'a str, payload: &'a Value, at_ms: u64) -> Answer<'a, u64> {
+        self.records.signal(id, name, payload, at_ms)
+    }
+    fn signals<'a>(&'a self, id: &'a str, after: u64) -> Answer<'a, Vec<Signal>> {
+        self.records.signals(id, after)
+    }
+    fn mail<'a>(&'a self, node: &'a str) -> Answer<'a, Vec<Mail>> {
+        Box::pin(async move {
+            self.alive().await;
+            self.records.mail(node).await
+        })
+    }
+    fn beat<'a>(&'a self, node: &'a str, lease: Duration) -> Answer<'a, ()> {
+        Box::pin(async move {
+            self.alive().await;
+            self.records.beat(node, lease).await
+        })
+    }
+    fn leave<'a>(&'a self, node: &'a str) -> Answer<'a, ()> {
+        self.records.leave(node)
+    }
+    fn claim<'a>(&'a self, node: &'a str, take: u32) -> Answer<'a, Vec<Claimed>> {
+        Box::pin(async move {
+            self.alive().await;
+            self.records.claim(node, take).await
+        })
+    }
+    fn forget(&self, ended_before_ms: u64, take: u32) -> Answer<'_, u64> {
+        self.records.forget(ended_before_ms, take)
+    }
+}
+
+fn ten_steps() -> Value {
+    let mut steps: Vec<Value> =
+        (0..10).map(|i| json!({ "id": format!("s{i}"), "operation": "add", "next": format!("s{}", i + 1) })).collect();
+    steps[9]["next"] = Value::Null;
+    steps[4] = json!({ "id": "s4", "type": "parallel", "next": "s5", "branches": {
+        "a": [{ "id": "a1", "operation": "add", "next": "a2" }, { "id": "a2", "operation": "add", "next": null }],
+        "b": [{ "id": "b1", "type": "map", "items": "[previous, previous, previous]",
+                "steps": [{ "id": "b2", "operation": "add", "next": null }], "next": null }],
+    } });
+    steps[5] = json!({ "id": "s5", "operation": "add", "input": "previous.a", "next": "s6" });
+    steps[6] = json!({ "id": "s6", "type": "timer", "wait_ms": 100, "next": "s7" });
+    json!({ "name": "w", "steps": steps })
+}
+
+/// Runs one process that ends at its write `ends_at`, then another. Says whether the first came to its end before.
+async fn two_lives(ends_at: usize, arrives: bool) -> bool {
+    let records = Arc::new(MemoryWorkflowRecords::default());
+    let sink = Arc::<Sink>::default();
+    put(&*records, ten_steps()).await;
+    let mortal = Arc::new(Mortal { records: records.clone(), left: AtomicUsize::new(ends_at), arrives });
+    let first = EmbeddedExecutor::start(config("first"), mortal.clone(), Arc::new(Operations(sink.clone()))).await.unwrap();
+    let id = first.start(start(json!(0))).await.unwrap().execution.id;
+    let over = async {
+        while !mortal.is_dead() && !records.execution(&id).await.unwrap().unwrap().status.is_final() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    over.await;
+    let is_survivor = !mortal.is_dead();
+    mortal.left.store(0, Ordering::SeqCst);
+
+    let second = EmbeddedExecutor::start(config("second"), records.clone(), Arc::new(Operations(sink.clone()))).await.unwrap();
+    let execution = second.wait(&id, Duration::from_secs(3600)).await.unwrap();
+    assert_eq!((execution.status, execution.output), (ExecutionStatus::Completed, Some(json!(10))), "write {ends_at}");
+    let steps: BTreeSet<String> = sink.effects().into_keys().map(|key| key.split_once(':').unwrap().1.to_owned()).collect();
+    let expected = ["s0", "s1", "s2", "s3", "s4/a/a1", "s4/a/a2", "s4/b/b1/0/b2", "s4/b/b1/1/b2", "s4/b/b1/2/b2", "s5", "s7", "s8", "s9"];
+    assert_eq!(steps, expected.map(str::to_owned).into(), "write {ends_at}");
+    assert!(sink.calls().len() <= expected.len() + 4, "only what was under way is done again: {:?}", sink.calls());
+    let events = records.events(&id, 0, 1000).await.unwrap().items;
+    assert!(events.iter().zip(1..).all(|(event, seq)| event.seq == seq));
+    is_survivor
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_write_is_the_last_the_next_process_goes_on() {
+    for arrives in [true, false] {
+        let mut survived = 0;
+        for ends_at in 1..200 {
+            if two_lives(ends_at, arrives).await {
+                survived = ends_at;
+                break;
+            }
+        }
+        assert!(survived > 12, "there are many writes to end at: {survived}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_was_thought_dead_writes_nothing_any_more() {
+    let records = Arc::new(MemoryWorkflowRecords::default());
+    let sink = Arc::<Sink>::default();
+    put(&*records, json!({ "name": "w", "steps": [{ "id": "slow", "operation": "slow", "next": "one" }, { "id": "one", "operation": "add", "input": "`1`", "next": null }] })).await;
+    // It lives, but cannot say so.
+    let mortal = Arc::new(Mute { records: records.clone(), was_heard: AtomicBool::new(false) });
+    let first = EmbeddedExecutor::start(config("first"), mortal, Arc::new(Operations(sink.clone()))).await.unwrap();
+    let id = first.start(start(json!(0))).await.unwrap().execution.id;
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    let second = EmbeddedExecutor::start(config("second"), records.clone(), Arc::new(Operations(sink.clone()))).await.unwrap();
+    let execution = second.wait(&id, Duration::from_secs(36_000)).await.unwrap();
+    assert_eq!(execution.output, Some(json!(2)), "{execution:?}");
+    assert_eq!(sink.operations(), ["slow", "slow", "add"], "the first one did not go on behind its step");
+    assert_eq!(sink.effects().len(), 2);
+}
+
+/// Records of a process whose beats get lost, but for the first.
+struct Mute {
+    records: Arc<MemoryWorkflowRecords>,
+    was_heard: AtomicBool,
+}
+
+macro_rules! pass_on {
+    ($($name:ident($($argument:ident: $kind:ty),*) -> $answer:ty;)*) => {
+        $(fn $name<'a>(&'a self, $($argument: $kind),*) -> $answer { self.records.$name($($argument),*) })*
+    };
+}
+
+impl WorkflowRecords for Mute {
+    pass_on! {
+        put_workflow(workflow: &'a Workflow) -> Answer<'a, ()>;
+        workflow(id: &'a str, version: Option<u32>) -> Answer<'a, Option<Workflow>>;
+        workflows(status: Option<WorkflowStatus>, range: Range) -> Answer<'a, Part<Workflow>>;
+        remove_workflow(id: &'a str) -> Answer<'a, bool>;
+        create(execution: &'a Execution, digest: Digest, node: &'a str) -> Answer<'a, Created>;
+        execution(id: &'a str) -> Answer<'a, Option<Execution>>;
+        executions(filter: &'a ExecutionFilter, range: Range) -> Answer<'a, Part<Execution>>;
+        counts() -> Answer<'a, Vec<(ExecutionStatus, u64)>>;
+        events(id: &'a str, after: u64, take: u32) -> Answer<'a, Part<Event>>;
+        append(appends: &'a [Append]) -> BoxFuture<'a, Vec<Result<(), RecordsError>>>;
+        want(id: &'a str, wanted: Wanted) -> Answer<'a, ()>;
+        seen(fence: &'a Fence, wanted: Wanted) -> Answer<'a, ()>;
+        signal(id: &'a str, name: &'a str, payload: &'a Value, at_ms: u64) -> Answer<'a, u64>;
+        signals(id: &'a str, after: u64) -> Answer<'a, Vec<Signal>>;
+        mail(node: &'a str) -> Answer<'a, Vec<Mail>>;
+        leave(node: &'a str) -> Answer<'a, ()>;
+        claim(node: &'a str, take: u32) -> Answer<'a, Vec<Claimed>>;
+        forget(ended_before_ms: u64, take: u32) -> Answer<'a, u64>;
+    }
+
+    fn beat<'a>(&'a self, node: &'a str, lease: Duration) -> Answer<'a, ()> {
+        Box::pin(async move { if self.was_heard.swap(true, Ordering::SeqCst) { Ok(()) } else { self.records.beat(node, lease).await } })
+    }
+}
