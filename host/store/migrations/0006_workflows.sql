@@ -48,7 +48,7 @@ CREATE INDEX workflow_execution_open ON workflow_execution (owner, created_at_ms
     WHERE status IN ('PENDING', 'RUNNING') OR wanted IS NOT NULL;
 -- What has come for an owner.
 CREATE INDEX workflow_execution_mail ON workflow_execution (owner)
-    WHERE wanted IS NOT NULL OR last_signal > 0;
+    WHERE (wanted IS NOT NULL OR last_signal > 0) AND status IN ('PENDING', 'RUNNING', 'PAUSED');
 CREATE INDEX workflow_execution_ended ON workflow_execution (completed_at_ms) WHERE completed_at_ms IS NOT NULL;
 
 -- What an execution was started with; never written again.

@@ -11,5 +11,7 @@ mod products;
 mod registry;
 mod services;
 mod sqlite;
+mod workflows;
 
 pub use sqlite::{SqliteStore, StoreError};
+pub use workflows::ExecutorLock;

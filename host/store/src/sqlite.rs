@@ -2,12 +2,15 @@
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use breakwater_core::{Failure, FailureKind};
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+
+use crate::workflows::Writing;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
@@ -20,6 +23,8 @@ const MAX_CONNECTIONS: u32 = 4;
 #[derive(Debug, Clone)]
 pub struct SqliteStore {
     pub(crate) pool: SqlitePool,
+    pub(crate) file: PathBuf,
+    pub(crate) writing: Arc<Writing>,
 }
 
 /// Why the database could not be opened.
@@ -31,6 +36,9 @@ pub enum StoreError {
     /// The schema could not be brought up to date; it may be that of a newer version of this program.
     #[error("the database's schema could not be brought up to date")]
     Migrate(#[from] sqlx::migrate::MigrateError),
+    /// Another process runs the workflows of this database.
+    #[error("another process runs the workflows of this database")]
+    ExecutorElsewhere,
 }
 
 impl StoreError {
@@ -40,6 +48,7 @@ impl StoreError {
         match self {
             Self::Open(_) => "store.open",
             Self::Migrate(_) => "store.migrate",
+            Self::ExecutorElsewhere => "store.executor-elsewhere",
         }
     }
 }
@@ -69,7 +78,7 @@ impl SqliteStore {
         let pool = SqlitePoolOptions::new().max_connections(MAX_CONNECTIONS).connect_with(options).await;
         let pool = pool.map_err(|error| StoreError::Open(error.into()))?;
         MIGRATIONS.run(&pool).await?;
-        Ok(Self { pool })
+        Ok(Self { pool, file: file.to_owned(), writing: Arc::default() })
     }
 
     /// Closes every connection, so that the write-ahead log is merged into the file.

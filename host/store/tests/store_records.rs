@@ -27,6 +27,10 @@ mod registry_records;
 mod service_records;
 #[path = "records/services.rs"]
 mod services;
+#[path = "../../workflow/tests/records/conformance.rs"]
+mod workflow_records;
+#[path = "records/workflows.rs"]
+mod workflows;
 
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
