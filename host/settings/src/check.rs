@@ -10,7 +10,7 @@ use crate::place::is_kebab;
 use crate::reader::Reader;
 use crate::section::{
     Cache, Chain, Cors, Data, Embeddings, FeatureFlag, Image, Inference, Media, Model, ModelAlias, Operations, Plugins, Search,
-    SearchIndex, Server, Telemetry, Upstream, Urls,
+    SearchIndex, Server, Telemetry, Upstream, Urls, Workflow, WorkflowStore,
 };
 
 /// Endpoints of one upstream at most.
@@ -96,13 +96,28 @@ impl Check for Search {
         if let Some(model) = self.models.iter().find(|model| !is_model(model)) {
             reader.blame("search", None, "models", no_model(model));
         }
-        let schema = &self.postgres_schema;
-        let named = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
-        if !(1..=63).contains(&schema.len()) || !schema.bytes().all(named) {
-            reader.blame("search", None, "postgres_schema", "expected 1 to 63 lower-case letters, digits and `_`");
-        }
+        check_schema(reader, "search", &self.postgres_schema);
         if self.ranker.as_deref().is_some_and(|id| !is_kebab(id)) {
             reader.blame("search", None, "ranker", no_plugin_id(self.ranker.as_deref().unwrap_or_default()));
+        }
+    }
+}
+
+fn check_schema(reader: &mut Reader<'_>, section: &'static str, schema: &str) {
+    let named = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    if !(1..=63).contains(&schema.len()) || !schema.bytes().all(named) {
+        reader.blame(section, None, "postgres_schema", "expected 1 to 63 lower-case letters, digits and `_`");
+    }
+}
+
+impl Check for Workflow {
+    fn check(&self, reader: &mut Reader<'_>, _name: Option<&str>) {
+        if self.records == WorkflowStore::Postgres && self.postgres_url.is_none() {
+            reader.blame("workflow", None, "postgres_url", "is needed for the records \"postgres\"");
+        }
+        check_schema(reader, "workflow", &self.postgres_schema);
+        if self.poll > self.lease {
+            reader.blame("workflow", None, "poll", "is longer than workflow.lease");
         }
     }
 }

@@ -15,6 +15,7 @@ mod server;
 mod sidecar;
 mod telemetry;
 mod upstream;
+mod workflow;
 
 pub use cache::{Cache, Urls};
 pub use chain::Chain;
@@ -30,6 +31,7 @@ pub use server::{Data, ManagementFrom, Media, Server};
 pub use sidecar::{Development, RequestMethod, Sidecar, SidecarErrorKind, SidecarReadiness};
 pub use telemetry::{LogFormat, Telemetry};
 pub use upstream::{Balance, BreakerTrip, HttpVersion, Jitter, Upstream};
+pub use workflow::{Workflow, WorkflowStore};
 
 use crate::reader::Reader;
 

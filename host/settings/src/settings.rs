@@ -8,7 +8,7 @@ use crate::problem::{Origin, SettingsError};
 use crate::reader::{Flag, Reader, Source, read_file};
 use crate::section::{
     Cache, Chain, Cors, Data, Declared, Embeddings, FeatureFlag, Image, Inference, Key, Media, Model, ModelAlias, Operations, Plugins,
-    Reload, Search, Section, Server, Sidecar, Telemetry, Upstream, Urls,
+    Reload, Search, Section, Server, Sidecar, Telemetry, Upstream, Urls, Workflow,
 };
 
 /// Lists the sections, in the order of the documentation: those there is one of, then those with names.
@@ -57,6 +57,7 @@ settings! {
         inference: Inference,
         embeddings: Embeddings,
         search: Search,
+        workflow: Workflow,
         plugins: Plugins,
         operations: Operations,
         cache: Cache,
