@@ -60,10 +60,10 @@ class Errors(ClientTestCase):
 
     def test_conflicts_are_told_apart(self) -> None:
         self.assertIs(type(self.failure(Answer.problem(409, "service.name-taken"))), ConflictError)
-        details = {"execution_id": "e-1"}
-        error = self.failure(Answer.problem(409, "execution.not-finished", details=details))
-        self.assertIs(type(error), ExecutionNotFinishedError)
-        self.assertEqual(error.execution_id, "e-1")
+        self.fake.tell(Answer.problem(409, "execution.not-finished", details={"status": "RUNNING"}))
+        with self.assertRaises(ExecutionNotFinishedError) as caught:
+            self.client.get_workflow_execution_result("e-1")
+        self.assertEqual(caught.exception.execution_id, "e-1")
 
     def test_what_may_pass_is_repeated_and_what_may_not_is_not(self) -> None:
         repeated = [

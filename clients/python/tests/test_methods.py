@@ -8,7 +8,7 @@ from typing import Any
 
 from breakwater_client import ExecutionNotFinishedError, ExecutionResult, ServiceIntegrationError, ValidationError
 from fake_breakwater import Answer, Asked
-from support import ClientTestCase
+from support import ClientTestCase, paused_time
 
 STEPS: list[dict[str, Any]] = [
     {"id": "extract-text", "service": "text-extraction", "action": "extract", "next": "analyze-sentiment"},
@@ -61,7 +61,7 @@ WRITES: list[Case] = [
         "POST",
         "/workflows/123/execute",
         {},
-        {"input_data": [], "wait": True, "wait_timeout_ms": 90_000},
+        {"input_data": [], "wait": True, "wait_timeout_ms": 9750},
     ),
     ("cancel_workflow_execution", {"execution_id": "789"}, "POST", "/executions/789/cancel", {}, {}),
     ("pause_workflow_execution", {"execution_id": "789"}, "POST", "/executions/789/pause", {}, {}),
@@ -133,7 +133,7 @@ class Methods(ClientTestCase):
                 self.fake.tell(Answer(200, {"id": "7"}))
                 call = getattr(self.client, name)(**arguments)
                 self.assertTrue(inspect.iscoroutine(call))
-                self.assertEqual(await call, {"id": "7"})
+                self.assertEqual(await call, None if name.startswith("signal") else {"id": "7"})
                 (asked,) = self.fake.asked
                 self.assertEqual((asked.method, asked.path, asked.query), (method, f"/api{path}", query))
                 self.assertEqual(asked.body, body)
@@ -182,9 +182,18 @@ class Executions(ClientTestCase):
     async def test_an_execution_that_runs_on_is_named(self) -> None:
         self.fake.tell(Answer(202, {"id": "e-2", "status": "RUNNING"}))
         with self.assertRaises(ExecutionNotFinishedError) as caught:
-            await self.client.execute_workflow("123", {}, wait_timeout=0.5)
+            await self.client.execute_workflow("123", {}, wait_timeout=0.05)
         self.assertEqual((caught.exception.execution_id, caught.exception.status_code), ("e-2", 202))
-        self.assertEqual(self.fake.asked[0].body["wait_timeout_ms"], 500)
+        self.assertEqual(self.fake.asked[0].body["wait_timeout_ms"], 50)
+
+    async def test_one_that_takes_longer_than_a_request_is_waited_for_under_one_key(self) -> None:
+        running = Answer(202, {"id": "e-2", "status": "RUNNING"})
+        self.fake.tell(running, running, Answer(200, {"a": 1}, {"x-execution-id": "e-2"}))
+        with paused_time() as pauses:
+            result = await self.client.execute_workflow("123", {}, wait_timeout=60)
+        self.assertEqual((result, result.execution_id, pauses), ({"a": 1}, "e-2", [0.1, 0.1]))
+        self.assertEqual([asked.body["wait_timeout_ms"] for asked in self.fake.asked], [9750, 9750, 9750])
+        self.assertEqual(len({asked.headers["idempotency-key"] for asked in self.fake.asked}), 1)
 
     async def test_one_that_is_only_started_is_given(self) -> None:
         self.fake.tell(Answer(202, {"id": "e-3", "status": "PENDING"}))

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+import uuid
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, overload
+
+import httpx
 
 from .caller import Caller, Write, record_of
 from .circuit_breaker import CircuitBreaker
@@ -18,6 +23,9 @@ DEFAULT_TIMEOUT = 30.0
 
 _RESERVE = 0.25
 """Seconds kept of the time of a call for the way of its answer, so that Breakwater says by itself that something is not finished."""
+
+_POLL = 0.1
+"""Seconds between asking whether an execution is finished, where Breakwater waits less than it is asked to."""
 
 Record = dict[str, Any]
 """A service, a workflow, an execution, a page of them, as Breakwater's HTTP API has it."""
@@ -172,35 +180,28 @@ class ServiceIntegrationClient:
             ExecutionNotFinishedError: When it runs on after that time.
             ServiceIntegrationError: That of the step that failed, with `execution_id` and `details["step"]`, and others.
         """
-        patience = self._caller.timeout if wait_timeout is None else wait_timeout
-        reserve = min(_RESERVE, patience / 20)
-        # The time given is for the whole wait when it is the client's own, and for the execution when the caller asked for it.
-        served = patience - reserve if wait_timeout is None else patience
-        wait_ms = max(1, round(served * 1000)) if wait else None
-        body = _given(input_data=input_data, context=context, wait=wait, wait_timeout_ms=wait_ms)
-        response = await self._caller.write(
-            Write(
-                "POST",
-                ("workflows", workflow_id, "execute"),
-                CREATE,
-                body,
-                Resource("workflow", workflow_id),
-                idempotency_key,
-                timeout=max(self._caller.timeout, patience + _RESERVE) if wait else None,
-            )
-        )
+        body = _given(input_data=input_data, context=context, wait=wait)
+        path, resource = ("workflows", workflow_id, "execute"), Resource("workflow", workflow_id)
+        # Known here, so that asking again is waiting for the same execution.
+        key = str(uuid.uuid4()) if idempotency_key is None else idempotency_key
+        write = Write("POST", path, CREATE, body, resource, key)
         if not wait:
-            return record_of(response)
-        if response.status_code == 202:
-            execution_id = response.headers.get(EXECUTION_HEADER) or record_of(response).get("id")
-            raise ExecutionNotFinishedError(
-                f"the execution {execution_id} was not finished after {patience:g} s and runs on",
-                code="client.execution-not-finished",
-                status_code=202,
-                correlation_id=response.headers.get("x-correlation-id"),
-                execution_id=execution_id,
-            )
-        return ExecutionResult.of(response)
+            return record_of(await self._caller.write(write))
+        patience = self._caller.timeout if wait_timeout is None else wait_timeout
+        # Breakwater waits less than a request may take, so that it says itself that something is not finished.
+        longest = self._caller.timeout - min(_RESERVE, self._caller.timeout / 20)
+        end = time.monotonic() + patience
+        left = patience
+        while True:
+            body["wait_timeout_ms"] = max(1, round(min(left, longest) * 1000))
+            response = await self._caller.write(write)
+            if response.status_code != 202:
+                return ExecutionResult.of(response)
+            left = end - time.monotonic()
+            if left <= _POLL:
+                raise _not_finished(response, patience)
+            await asyncio.sleep(_POLL)
+            left -= _POLL
 
     def get_workflow_execution_status(self, execution_id: str) -> Record:
         """An execution: `status` is PENDING, RUNNING, COMPLETED, FAILED, CANCELLED or PAUSED."""
@@ -247,11 +248,11 @@ class ServiceIntegrationClient:
 
     async def signal_workflow_execution(
         self, execution_id: str, name: str, data: Any = None, *, idempotency_key: str | None = None
-    ) -> Record:
+    ) -> None:
         """Sends a signal that a step waits for, or will."""
         path = ("executions", execution_id, "signals", name)
         write = Write("POST", path, CREATE, data, Resource("execution", execution_id), idempotency_key)
-        return record_of(await self._caller.write(write))
+        await self._caller.write(write)
 
     # Services
 
@@ -366,6 +367,17 @@ class ServiceIntegrationClient:
     async def _steer(self, execution_id: str, order: str) -> Record:
         write = Write("POST", ("executions", execution_id, order), UPDATE, {}, Resource("execution", execution_id))
         return record_of(await self._caller.write(write))
+
+
+def _not_finished(response: httpx.Response, patience: float) -> ExecutionNotFinishedError:
+    execution_id = response.headers.get(EXECUTION_HEADER) or record_of(response).get("id")
+    return ExecutionNotFinishedError(
+        f"the execution {execution_id} was not finished after {patience:g} s and runs on",
+        code="client.execution-not-finished",
+        status_code=202,
+        correlation_id=response.headers.get("x-correlation-id"),
+        execution_id=execution_id,
+    )
 
 
 def _given(**fields: Any) -> Record:

@@ -75,6 +75,7 @@ def error_of(response: httpx.Response, resource: Resource | None) -> ServiceInte
         if found is not None:
             return ResourceNotFoundError(str(message), resource_type=found.type, resource_id=found.id, **known)
     if code == "execution.not-finished":
+        known["execution_id"] = known["execution_id"] or (resource and resource.id)
         return ExecutionNotFinishedError(str(message), **known)
     if status == 409:
         return ConflictError(str(message), **known)
