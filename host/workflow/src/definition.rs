@@ -59,6 +59,25 @@ pub enum StepType {
     Workflow,
 }
 
+impl StepType {
+    /// Every type.
+    pub const ALL: [Self; 7] = [Self::Action, Self::Choice, Self::Parallel, Self::Map, Self::Signal, Self::Timer, Self::Workflow];
+
+    /// As it is written.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Action => "action",
+            Self::Choice => "choice",
+            Self::Parallel => "parallel",
+            Self::Map => "map",
+            Self::Signal => "signal",
+            Self::Timer => "timer",
+            Self::Workflow => "workflow",
+        }
+    }
+}
+
 /// One step.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

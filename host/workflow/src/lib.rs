@@ -21,6 +21,7 @@ mod memory;
 pub mod records;
 pub mod retry;
 pub mod runner;
+pub mod validate;
 pub mod workflow;
 
 pub use clock::Clock;
@@ -32,4 +33,5 @@ pub use expression::{Expression, ExpressionError, Scope};
 pub use memory::MemoryWorkflowRecords;
 pub use records::{Append, Change, Claimed, Created, ExecutionFilter, Fence, Mail, Part, Range, RecordsError, Wanted, WorkflowRecords};
 pub use runner::{StepAnswer, StepCall, StepOperation, StepRunner};
+pub use validate::{Known, Problem, Report};
 pub use workflow::{Workflow, WorkflowStatus};

@@ -17,7 +17,7 @@ mod visible;
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::definition::Definition;
@@ -42,18 +42,18 @@ pub const MAX_PROBLEMS: usize = 1000;
 pub const MAX_WAIT_MS: u64 = 10 * 365 * 24 * 3600 * 1000;
 
 /// Something that is wrong with a definition, or may be.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Problem {
     /// Where in the document: a JSON Pointer; the empty one is the whole.
     pub pointer: String,
     /// What kind of problem. Stable.
-    pub code: std::borrow::Cow<'static, str>,
+    pub code: &'static str,
     /// What is wrong, and what may have been meant.
     pub message: String,
 }
 
 /// What was found.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Report {
     /// The definition cannot be stored with these.
     pub errors: Vec<Problem>,

@@ -17,6 +17,8 @@ pub struct Mentions {
     pub everything: bool,
     /// The functions it calls.
     pub functions: BTreeSet<String>,
+    /// Whether it says what counts where something is missing: `||` or `not_null`.
+    pub alternatives: bool,
     /// Whether it takes a field of what `!` gives, which is never anything: `!a.b` is read as `(!a).b`.
     pub(super) field_of_not: bool,
 }
@@ -51,6 +53,7 @@ impl Mentions {
             }
             Ast::Literal { .. } | Ast::Index { .. } | Ast::Slice { .. } => {}
             Ast::Comparison { lhs, rhs, .. } | Ast::And { lhs, rhs, .. } | Ast::Or { lhs, rhs, .. } => {
+                self.alternatives |= matches!(tree, Ast::Or { .. });
                 self.use_of(lhs, place);
                 self.use_of(rhs, place);
             }
@@ -68,6 +71,7 @@ impl Mentions {
             Ast::MultiHash { elements, .. } => elements.iter().for_each(|element| self.use_of(&element.value, place)),
             Ast::Function { name, args, .. } => {
                 self.functions.insert(name.clone());
+                self.alternatives |= name == "not_null";
                 args.iter().for_each(|argument| self.use_of(argument, place));
             }
             Ast::Expref { ast, .. } => self.use_of(ast, Place::Within),

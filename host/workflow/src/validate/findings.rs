@@ -22,13 +22,13 @@ impl Findings {
             self.unlisted += 1;
             return;
         }
-        self.report.errors.push(Problem { pointer: pointer.into(), code: Cow::Borrowed(code), message: message.into() });
+        self.report.errors.push(Problem { pointer: pointer.into(), code, message: message.into() });
     }
 
     /// Adds what may be stored.
     pub(super) fn warning(&mut self, pointer: impl Into<String>, code: &'static str, message: impl Into<String>) {
         if self.report.warnings.len() < MAX_PROBLEMS {
-            self.report.warnings.push(Problem { pointer: pointer.into(), code: Cow::Borrowed(code), message: message.into() });
+            self.report.warnings.push(Problem { pointer: pointer.into(), code, message: message.into() });
         }
     }
 
@@ -48,7 +48,7 @@ impl Findings {
         self.report.warnings.sort_by(|left, right| order(&left.pointer, &right.pointer));
         if self.unlisted > 0 {
             let message = format!("{} further problems are not listed", self.unlisted);
-            self.report.errors.push(Problem { pointer: String::new(), code: Cow::Borrowed("definition.more-problems"), message });
+            self.report.errors.push(Problem { pointer: String::new(), code: "definition.more-problems", message });
         }
         self.report
     }

@@ -65,22 +65,6 @@ impl Graph {
         self.fallbacks.get(step).copied().flatten()
     }
 
-    /// Which places are reached from those that `from` leads to, without going through `avoided`.
-    fn spread(&self, from: Vec<usize>, avoided: Option<usize>) -> Vec<bool> {
-        let mut reached = vec![false; self.end() + 1];
-        let mut waiting = from;
-        while let Some(place) = waiting.pop() {
-            let Some(seen) = reached.get_mut(place).filter(|seen| !**seen) else { continue };
-            if Some(place) == avoided {
-                continue;
-            }
-            *seen = true;
-            waiting.extend_from_slice(self.ways(place));
-            waiting.extend(self.fallback(place));
-        }
-        reached
-    }
-
     /// Which places an execution may come to.
     pub(super) fn reachable(&self) -> Vec<bool> {
         self.spread(vec![0], None)
@@ -88,12 +72,20 @@ impl Graph {
 
     /// Which places an execution may come to after a step.
     pub(super) fn after(&self, step: usize) -> Vec<bool> {
-        self.spread(self.ways(step).iter().copied().chain(self.fallback(step)).collect(), None)
+        self.spread(self.all_ways(step).collect(), None)
     }
 
     /// Which places an execution may come to without having come by a step.
     pub(super) fn without(&self, step: usize) -> Vec<bool> {
         self.spread(vec![0], Some(step))
+    }
+
+    fn all_ways(&self, step: usize) -> impl Iterator<Item = usize> {
+        self.ways(step).iter().copied().chain(self.fallback(step))
+    }
+
+    fn spread(&self, from: Vec<usize>, avoided: Option<usize>) -> Vec<bool> {
+        spread(from, self.end() + 1, |place| self.all_ways(place).collect(), avoided)
     }
 
     /// Which steps lead to one, with whether it is because they failed.
@@ -103,47 +95,57 @@ impl Graph {
         normal.chain(failed).collect()
     }
 
-    /// Loops that nothing leaves but a failure: the steps of each, in order.
+    /// Loops that nothing leaves but a failure: the steps of each, in the order of the list.
     pub(super) fn endless(&self) -> Vec<Vec<usize>> {
-        // Whoever can come to the end without failing is in no such loop. All others that can come back to themselves are.
-        let mut ends = vec![false; self.end() + 1];
-        let mut leading: Vec<Vec<usize>> = vec![Vec::new(); self.end() + 1];
+        let size = self.end() + 1;
+        let mut leading: Vec<Vec<usize>> = vec![Vec::new(); size];
         for (step, ways) in self.ways.iter().enumerate() {
             for way in ways {
-                if let Some(leading) = leading.get_mut(*way) {
-                    leading.push(step);
-                }
+                leading.get_mut(*way).into_iter().for_each(|leading| leading.push(step));
             }
         }
-        let mut waiting = vec![self.end()];
-        while let Some(place) = waiting.pop() {
-            if let Some(seen) = ends.get_mut(place).filter(|seen| !**seen) {
-                *seen = true;
-                waiting.extend(leading.get(place).into_iter().flatten());
-            }
-        }
-        let mut loops: Vec<Vec<usize>> = Vec::new();
-        let mut listed = vec![false; self.end()];
+        let backwards = |from: usize| spread(vec![from], size, |place| leading.get(place).cloned().unwrap_or_default(), None);
+        // Most definitions have no such loop: all their steps come to the end.
+        let mut settled = backwards(self.end());
+        let mut loops = Vec::new();
         for step in 0..self.end() {
-            let is_done = ends.get(step).copied().unwrap_or(true) || listed.get(step).copied().unwrap_or(true);
-            if is_done {
+            if is(&settled, step) {
                 continue;
             }
-            let forwards = self.normally_after(step);
-            if !forwards.get(step).copied().unwrap_or(false) {
+            let forwards = spread(self.ways(step).to_vec(), size, |place| self.ways(place).to_vec(), None);
+            if !is(&forwards, step) {
                 continue;
             }
-            let members = (0..self.end()).filter(|other| {
-                forwards.get(*other).copied().unwrap_or(false) && self.normally_after(*other).get(step).copied().unwrap_or(false)
-            });
-            let members: Vec<usize> = members.collect();
+            let back = backwards(step);
+            let members: Vec<usize> = (0..self.end()).filter(|other| is(&forwards, *other) && is(&back, *other)).collect();
             for member in &members {
-                if let Some(listed) = listed.get_mut(*member) {
-                    *listed = true;
-                }
+                settled.get_mut(*member).into_iter().for_each(|settled| *settled = true);
             }
-            loops.push(members);
+            if members.iter().flat_map(|member| self.ways(*member)).all(|way| members.binary_search(way).is_ok()) {
+                loops.push(members);
+            }
         }
         loops
     }
+}
+
+/// Whether a place is marked.
+pub(super) fn is(marks: &[bool], place: usize) -> bool {
+    marks.get(place).copied().unwrap_or(false)
+}
+
+/// Marks what is reached from `from`, without `avoided`.
+fn spread(from: Vec<usize>, size: usize, ways: impl Fn(usize) -> Vec<usize>, avoided: Option<usize>) -> Vec<bool> {
+    let mut marks = vec![false; size];
+    let mut waiting = from;
+    while let Some(place) = waiting.pop() {
+        if Some(place) == avoided {
+            continue;
+        }
+        if let Some(mark) = marks.get_mut(place).filter(|mark| !**mark) {
+            *mark = true;
+            waiting.extend(ways(place));
+        }
+    }
+    marks
 }
