@@ -205,6 +205,19 @@ impl Operations {
         result
     }
 
+    /// Refuses what is wrong with a crop whatever its picture is.
+    ///
+    /// # Errors
+    /// As [`Self::crop`] for a wrong request. A strategy may be unknown here where somebody else is asked first.
+    pub(crate) fn check_crop(&self, input: &CropInput) -> Result<(), Failure> {
+        let request = Checked::of(input, self)?;
+        let snapshot = self.current();
+        if self.is_answered_here(snapshot.table.get(CROP_IMAGE.name)?) {
+            plan::strategy(&snapshot.plugins, &request.plan.strategy)?;
+        }
+        Ok(())
+    }
+
     async fn cut(&self, context: &CallContext, plugins: &Snapshot, input: CropInput, started: Instant) -> Result<CropOutput, Failure> {
         let deadline = context.deadline;
         let request = Checked::of(&input, self)?;

@@ -1,6 +1,7 @@
 //! The host's own operations as JSON: what a caller by name writes and gets, and what an adapter in front of a remote service takes and
 //! gives. The names are those of the image-processing client.
 
+pub(crate) mod batch;
 pub(crate) mod crop;
 pub(crate) mod detect;
 pub(crate) mod features;

@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod batches;
 mod caching;
 pub mod chain;
 pub mod chains;
@@ -24,6 +25,7 @@ pub mod operation;
 pub mod operations;
 pub mod output_size;
 pub mod plan;
+pub mod process_batch;
 pub mod process_image;
 mod providers;
 pub mod readiness;
@@ -38,6 +40,7 @@ mod table;
 mod testing;
 mod typed;
 
+pub use batches::ProcessingOptions;
 pub use breakwater_inference::{
     DataType, DeviceKind, DeviceReport, EmbedderInfo, LoadState, ModelMetadata, ModelState, Tensor, TensorData, TensorSpec,
 };
@@ -58,6 +61,7 @@ pub use operation::{OPERATIONS, Operation, OperationEffect};
 pub use operations::{Operations, OperationsConfig, Parts};
 pub use output_size::WantedSize;
 pub use plan::PluginIdentity;
+pub use process_batch::{BatchImage, BatchItem, MAX_IMAGES as MAX_BATCH_IMAGES, ProcessBatchInput, ProcessBatchOutput};
 pub use readiness::{CheckReport, CheckResult, NotReady, Readiness, ReadinessConfig};
 pub use sheet::{
     GridLayout, MAX_IMAGES as MAX_SHEET_IMAGES, MissingCharacters, SheetContent, SheetDestination, SheetFile, SheetImage, SheetInput,

@@ -97,6 +97,17 @@ pub const COMPOSE_SHEET: Operation = Operation {
     cacheability: Cacheability::None,
 };
 
+/// Detects and cuts in many pictures while the caller waits: [`crate::ProcessBatchInput`] to [`crate::ProcessBatchOutput`].
+pub const PROCESS_BATCH: Operation = Operation {
+    name: "process-batch",
+    summary: "Detects and cuts in many images, each for itself.",
+    // Pictures written under the media root are named by their content: writing them twice changes nothing.
+    effect: OperationEffect::Read,
+    // A thousand pictures are read, decoded and written.
+    timeout: Duration::from_secs(600),
+    cacheability: Cacheability::None,
+};
+
 /// Every operation.
-pub const OPERATIONS: [Operation; 7] =
-    [DETECT_OBJECTS, EXTRACT_FEATURES, EMBED_TEXT, SEARCH_PRODUCTS, PLAN_CROP, CROP_IMAGE, COMPOSE_SHEET];
+pub const OPERATIONS: [Operation; 8] =
+    [DETECT_OBJECTS, EXTRACT_FEATURES, EMBED_TEXT, SEARCH_PRODUCTS, PLAN_CROP, CROP_IMAGE, COMPOSE_SHEET, PROCESS_BATCH];

@@ -111,6 +111,10 @@ impl Operations {
                 let Outcome { value, served_by, reasons, attempts, level, cached_age, elapsed } = outcome;
                 Ok(Outcome { value: json::sheet::output(value)?, served_by, reasons, attempts, level, cached_age, elapsed })
             }
+            Local::ProcessBatch => {
+                let outcome = self.process_batch_here(context, json::batch::input(payload)?).await?;
+                Ok(outcome.map(json::batch::output))
+            }
             Local::PlanCrop => self.plan_here(context, &snapshot.plugins, json::plan::input(payload)?).await,
         }
     }
@@ -130,7 +134,8 @@ impl Operations {
             ask: Box::new(move |Asking { deadline, .. }| {
                 Box::pin(async move {
                     let is_for_the_host = self.is_for_a_model_of_the_host(&call.operation, &call.payload)
-                        || json::sheet::is_beyond_others(&call.operation, &call.payload);
+                        || json::sheet::is_beyond_others(&call.operation, &call.payload)
+                        || json::batch::is_beyond_others(&call.operation, &call.payload);
                     if is_for_the_host {
                         return Ok(None);
                     }

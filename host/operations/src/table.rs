@@ -28,10 +28,11 @@ pub(crate) enum Local {
     PlanCrop,
     CropImage,
     ComposeSheet,
+    ProcessBatch,
 }
 
 impl Local {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::DetectObjects,
         Self::ExtractFeatures,
         Self::EmbedText,
@@ -39,6 +40,7 @@ impl Local {
         Self::PlanCrop,
         Self::CropImage,
         Self::ComposeSheet,
+        Self::ProcessBatch,
     ];
 
     fn operation(self) -> Operation {
@@ -50,6 +52,7 @@ impl Local {
             Self::PlanCrop => operation::PLAN_CROP,
             Self::CropImage => operation::CROP_IMAGE,
             Self::ComposeSheet => operation::COMPOSE_SHEET,
+            Self::ProcessBatch => operation::PROCESS_BATCH,
         }
     }
 
@@ -62,6 +65,7 @@ impl Local {
             Self::PlanCrop => json::plan::spec(),
             Self::CropImage => json::crop::spec(),
             Self::ComposeSheet => json::sheet::spec(),
+            Self::ProcessBatch => json::batch::spec(),
         }
     }
 }
@@ -239,7 +243,16 @@ mod tests {
         let names: Vec<_> = table.entries().map(|entry| entry.spec().name.as_str()).collect();
         assert_eq!(
             names,
-            ["compose-sheet", "crop-image", "detect-objects", "embed-text", "extract-features", "plan-crop", "search-products"]
+            [
+                "compose-sheet",
+                "crop-image",
+                "detect-objects",
+                "embed-text",
+                "extract-features",
+                "plan-crop",
+                "process-batch",
+                "search-products"
+            ]
         );
         assert!(matches!(table.get("detect-objects").unwrap().live.as_slice(), [Live::Local(Local::DetectObjects)]));
     }

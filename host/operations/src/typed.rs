@@ -49,9 +49,13 @@ impl Operations {
         }
     }
 
-    fn is_plain(&self, entry: &Entry, context: &CallContext) -> bool {
+    /// Whether nobody but the host's own code would be asked.
+    pub(crate) fn is_answered_here(&self, entry: &Entry) -> bool {
         let mut asked = entry.live.iter().filter(|live| self.is_available(live));
-        let only_local = matches!((asked.next(), asked.next()), (Some(Live::Local(_)), None));
-        only_local && entry.caching.ttl.is_none() && entry.enabled && self.is_switched_on(&entry.flag, context)
+        matches!((asked.next(), asked.next()), (Some(Live::Local(_)), None))
+    }
+
+    fn is_plain(&self, entry: &Entry, context: &CallContext) -> bool {
+        self.is_answered_here(entry) && entry.caching.ttl.is_none() && entry.enabled && self.is_switched_on(&entry.flag, context)
     }
 }

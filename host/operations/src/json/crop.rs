@@ -34,7 +34,7 @@ struct Input {
 }
 
 /// A ratio in parts or as text.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
 pub(crate) enum RatioJson {
     Parts(SizeJson),

@@ -1,0 +1,112 @@
+//! What is done with each image of a batch: the `processing_options` of the image-processing client.
+
+use breakwater_core::{AspectRatio, DetectionKind, Failure};
+use breakwater_vision::Format;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::crop::CropInput;
+use crate::json::crop::{self, RatioJson};
+use crate::output_size::WantedSize;
+use crate::source::ImageSource;
+
+/// What is done with each image. What is absent is as [`CropInput`] says.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ProcessingOptions {
+    /// The ratio of the crop; absent, it is that of `size`'s two edges.
+    pub ratio: Option<AspectRatio>,
+    /// Name of the strategy.
+    pub strategy: Option<String>,
+    /// Parameters of the strategy: an object.
+    pub parameters: Option<Value>,
+    /// What is looked for before it is cut, whatever the strategy wants; what is found is what it plans by. Empty looks for what the strategy
+    /// wants.
+    pub kinds: Vec<DetectionKind>,
+    /// The least confidence of what is looked for, 0..=1; [`crate::detect::DEFAULT_THRESHOLD`] when absent.
+    pub threshold: Option<f32>,
+    /// Size of the results; absent, crops keep their own.
+    pub size: WantedSize,
+    /// Format of the results; absent, that of each image.
+    pub format: Option<Format>,
+    /// 1..=100, for the lossy formats.
+    pub quality: Option<u8>,
+    /// Whether EXIF data is kept, where the format allows.
+    pub keep_metadata: bool,
+}
+
+/// As it is written. Also of an image of its own: what is there replaces what is said for all.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OptionsJson {
+    target_aspect_ratio: Option<RatioJson>,
+    crop_strategy: Option<String>,
+    strategy_parameters: Option<Value>,
+    #[serde(default)]
+    detection_types: Option<Vec<DetectionKind>>,
+    confidence_threshold: Option<f32>,
+    output_format: Option<String>,
+    quality: Option<u8>,
+    width: Option<u32>,
+    height: Option<u32>,
+    keep_metadata: Option<bool>,
+}
+
+impl OptionsJson {
+    /// These options over others.
+    pub(crate) fn over(self, others: &ProcessingOptions) -> Result<ProcessingOptions, Failure> {
+        let format = self.output_format.map(|name| name.parse::<Format>()).transpose();
+        let format = format.map_err(|error| Failure::invalid("batch.options-invalid", error.to_string()))?;
+        let sized = self.width.is_some() || self.height.is_some();
+        let others = others.clone();
+        Ok(ProcessingOptions {
+            ratio: self.target_aspect_ratio.map(RatioJson::ratio).transpose()?.or(others.ratio),
+            strategy: self.crop_strategy.or(others.strategy),
+            parameters: self.strategy_parameters.or(others.parameters),
+            kinds: self.detection_types.unwrap_or(others.kinds),
+            threshold: self.confidence_threshold.or(others.threshold),
+            size: if sized { WantedSize { width: self.width, height: self.height } } else { others.size },
+            format: format.or(others.format),
+            quality: self.quality.or(others.quality),
+            keep_metadata: self.keep_metadata.unwrap_or(others.keep_metadata),
+        })
+    }
+}
+
+impl ProcessingOptions {
+    /// The crop of an image.
+    #[must_use]
+    pub fn crop_of(&self, image: ImageSource) -> CropInput {
+        CropInput {
+            image,
+            ratio: self.ratio,
+            strategy: self.strategy.clone(),
+            parameters: self.parameters.clone(),
+            detections: Vec::new(),
+            size: self.size,
+            format: self.format,
+            quality: self.quality,
+            keep_metadata: self.keep_metadata,
+            store: true,
+        }
+    }
+
+    /// The input of `crop-image` but for the image.
+    pub(crate) fn crop_fields(&self) -> Map<String, Value> {
+        let payload = crop::to_payload(&self.crop_of(ImageSource::Path(String::new())));
+        let Value::Object(mut fields) = payload.json else { return Map::new() };
+        fields.remove("image_path");
+        fields
+    }
+
+    /// The input of `detect-objects` but for the image; none when nothing is to be looked for beforehand.
+    pub(crate) fn detect_fields(&self) -> Option<Map<String, Value>> {
+        if self.kinds.is_empty() {
+            return None;
+        }
+        let mut fields = Map::from_iter([("detection_types".to_owned(), json!(self.kinds))]);
+        if let Some(threshold) = self.threshold {
+            fields.insert("confidence_threshold".to_owned(), json!(crate::json::double(threshold)));
+        }
+        Some(fields)
+    }
+}
