@@ -8,17 +8,24 @@ use crate::sqlite::SqliteStore;
 
 type Result<T> = std::result::Result<T, ServiceCatalogueRecordsError>;
 
-fn failed(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ServiceCatalogueRecordsError {
+pub(crate) fn failed(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ServiceCatalogueRecordsError {
     ServiceCatalogueRecordsError::Store(error.into())
 }
 
-fn corrupt(what: impl ToString) -> ServiceCatalogueRecordsError {
+pub(crate) fn corrupt(what: impl ToString) -> ServiceCatalogueRecordsError {
     ServiceCatalogueRecordsError::Corrupt(what.to_string())
 }
 
 /// A count as it is stored. Only a damaged file holds one that is out of range.
-fn count(stored: i64) -> Result<u64> {
+pub(crate) fn count(stored: i64) -> Result<u64> {
     u64::try_from(stored).map_err(corrupt)
+}
+
+/// A service as it is stored.
+pub(crate) fn definition(id: &str, version: i64, text: &str) -> Result<ServiceDefinition> {
+    let definition: ServiceDefinition = serde_json::from_str(text).map_err(|error| corrupt(format!("service `{id}`: {error}")))?;
+    let fits = definition.id == id && definition.version == count(version)?;
+    if fits { Ok(definition) } else { Err(corrupt(format!("service `{id}`: its definition is of another"))) }
 }
 
 impl SqliteStore {
@@ -32,11 +39,7 @@ impl SqliteStore {
         let revision = sqlx::query_scalar("SELECT revision FROM service_revision").fetch_one(&mut *transaction).await.map_err(failed)?;
         let rows: Vec<(String, i64, String)> =
             sqlx::query_as("SELECT id, version, definition FROM service ORDER BY id").fetch_all(&mut *transaction).await.map_err(failed)?;
-        let services = rows.into_iter().map(|(id, version, text)| {
-            let definition: ServiceDefinition = serde_json::from_str(&text).map_err(|error| corrupt(format!("service `{id}`: {error}")))?;
-            let fits = definition.id == id && definition.version == count(version)?;
-            if fits { Ok(definition) } else { Err(corrupt(format!("service `{id}`: its definition is of another"))) }
-        });
+        let services = rows.into_iter().map(|(id, version, text)| definition(&id, version, &text));
         Ok(ServiceCatalogueState { revision: count(revision)?, services: services.collect::<Result<_>>()? })
     }
 

@@ -36,6 +36,12 @@ pub enum StoreError {
     /// The schema could not be brought up to date; it may be that of a newer version of this program.
     #[error("the database's schema could not be brought up to date")]
     Migrate(#[from] sqlx::migrate::MigrateError),
+    /// The address of a database cannot be understood. Holds no password.
+    #[error("the address of the database cannot be used: {0}")]
+    Url(String),
+    /// The server of a database is too old.
+    #[error("PostgreSQL 16 or newer is needed, the server is {0}")]
+    Server(String),
     /// Another process runs the workflows of this database.
     #[error("another process runs the workflows of this database")]
     ExecutorElsewhere,
@@ -48,6 +54,8 @@ impl StoreError {
         match self {
             Self::Open(_) => "store.open",
             Self::Migrate(_) => "store.migrate",
+            Self::Url(_) => "store.url",
+            Self::Server(_) => "store.server",
             Self::ExecutorElsewhere => "store.executor-elsewhere",
         }
     }

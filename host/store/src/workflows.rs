@@ -6,7 +6,7 @@
 mod definitions;
 mod executions;
 mod fresh;
-mod journal;
+pub(crate) mod journal;
 mod lock;
 mod ownership;
 pub(crate) mod rows;

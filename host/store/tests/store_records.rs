@@ -15,6 +15,8 @@ mod catalogue_records;
 mod flag_records;
 #[path = "records/flags.rs"]
 mod flags;
+#[path = "records/postgres.rs"]
+mod postgres;
 #[path = "../../search/tests/records/conformance.rs"]
 mod product_records;
 #[path = "records/products.rs"]

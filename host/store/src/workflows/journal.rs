@@ -103,7 +103,7 @@ async fn append_in(write: &mut Write<'_>, appends: &[Append]) -> Result<Vec<Resu
 }
 
 /// The number of the last event before an append and after it; none when it has no events, and then it may follow any.
-fn steps(append: &Append) -> Result<(Option<i64>, Option<i64>), RecordsError> {
+pub(crate) fn steps(append: &Append) -> Result<(Option<i64>, Option<i64>), RecordsError> {
     let before = append.events.first().map(|event| number(event.seq.saturating_sub(1))).transpose()?;
     Ok((before, append.events.last().map(|event| number(event.seq)).transpose()?))
 }

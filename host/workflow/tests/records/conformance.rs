@@ -17,8 +17,9 @@ use breakwater_workflow::{
 };
 use serde_json::{Value, json};
 
+pub(crate) type Shared = Arc<dyn WorkflowRecords>;
 /// The same records twice: as two processes have them where that can be, otherwise one handle and the same again.
-pub(crate) type Pair = [Arc<dyn WorkflowRecords>; 2];
+pub(crate) type Pair = [Shared; 2];
 
 /// Longer than any test takes.
 const LONG: Duration = Duration::from_secs(3600);
