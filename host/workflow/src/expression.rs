@@ -35,7 +35,8 @@ pub struct Expression {
 impl Expression {
     /// The longest text, in bytes.
     pub const MAX_BYTES: usize = 4096;
-    /// How deep brackets, operators and projections may stand in each other. The parser and the interpreter recurse that deep.
+    /// How deep brackets, operators and projections may stand in each other. The parser and the interpreter recurse at most
+    /// twice as deep.
     pub const MAX_NESTING: usize = 100;
     /// The largest result, in bytes of JSON: 8 MiB.
     pub const MAX_RESULT: usize = 8 << 20;

@@ -1,3 +1,5 @@
+mod deep;
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
@@ -199,65 +201,6 @@ fn a_text_that_is_too_long_is_refused() {
     let fits = format!("'{}'", "a".repeat(Expression::MAX_BYTES - 2));
     assert_eq!(value(&fits).as_str().unwrap().len(), Expression::MAX_BYTES - 2);
     assert_eq!(Expression::parse(&format!("{fits} ")).unwrap_err(), ExpressionError::TooLong { length: Expression::MAX_BYTES + 1 });
-}
-
-/// Texts that make a parser or a tree as deep as they are long.
-fn deep(times: usize) -> Vec<String> {
-    let fill = |open: &str, core: &str, close: &str| format!("{}{core}{}", open.repeat(times), close.repeat(times));
-    vec![
-        fill("(", "a", ")"),
-        fill("[", "a", "]"),
-        fill("{a:", "a", "}"),
-        fill("!", "a", ""),
-        fill("&", "a", ""),
-        fill("& ", "a", ""),
-        fill("a.", "a", ""),
-        fill("@|", "a", ""),
-        fill("a||", "a", ""),
-        fill("a&&", "a", ""),
-        fill("a==", "a", ""),
-        fill("a<", "a", ""),
-        fill("*.", "*", ""),
-        fill("", "a", "[0]"),
-        fill("", "a", "[*]"),
-        fill("", "a", "[]"),
-        fill("", "a", "[?b]"),
-        fill("a[?", "b", "]"),
-        fill("", "a", "[1:]"),
-        fill("f(", "a", ")"),
-        fill("map(&", "a", ",b)"),
-        fill("[a,", "a", "]"),
-        fill("a.[", "b", "]"),
-        fill("a.{b:", "b", "}"),
-    ]
-}
-
-#[test]
-fn nesting_is_bounded_on_a_small_stack() {
-    let thread = std::thread::Builder::new().stack_size(2 << 20).spawn(|| {
-        for text in deep(Expression::MAX_NESTING + 1) {
-            assert_eq!(Expression::parse(&text).unwrap_err(), ExpressionError::TooDeep, "{text}");
-        }
-        for times in [1000, 2000, 4000] {
-            for text in deep(times).into_iter().flat_map(|text| [text.clone(), text[..times].to_owned()]) {
-                assert!(Expression::parse(&text[..text.len().min(Expression::MAX_BYTES)]).is_err());
-            }
-        }
-        // What is just shallow enough is read, evaluated and dropped.
-        for text in deep(Expression::MAX_NESTING / 2 - 1) {
-            if let Ok(expression) = Expression::parse(&text) {
-                let _ = expression.evaluate(&scope());
-            }
-        }
-    });
-    thread.unwrap().join().unwrap();
-}
-
-#[test]
-fn what_stands_beside_each_other_is_not_nested() {
-    let fields: Vec<String> = (0..120).map(|at| format!("f{at}: steps.extract_text.text")).collect();
-    assert_eq!(value(&format!("{{{}}}", fields.join(", "))).as_object().unwrap().len(), 120);
-    assert_eq!(value(&format!("'{}'", "((((".repeat(200))), json!("((((".repeat(200)));
 }
 
 #[test]

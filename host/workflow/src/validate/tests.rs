@@ -1,5 +1,6 @@
 mod calls;
 mod connections;
+mod document;
 mod examples;
 mod expressions;
 mod flow;
