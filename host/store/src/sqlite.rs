@@ -19,6 +19,10 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// One writer at a time is all SQLite has; readers are few.
 const MAX_CONNECTIONS: u32 = 4;
 
+/// Pages that a connection keeps at most, as SQLite says 16 MiB. Its own default is 2 MB, which the rows that executions at work write in
+/// turn do not fit into.
+const PAGE_CACHE: &str = "-16384";
+
 /// An open database. Clones share one pool of connections.
 #[derive(Debug, Clone)]
 pub struct SqliteStore {
@@ -82,7 +86,8 @@ impl SqliteStore {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(BUSY_TIMEOUT)
-            .foreign_keys(true);
+            .foreign_keys(true)
+            .pragma("cache_size", PAGE_CACHE);
         let pool = SqlitePoolOptions::new().max_connections(MAX_CONNECTIONS).connect_with(options).await;
         let pool = pool.map_err(|error| StoreError::Open(error.into()))?;
         MIGRATIONS.run(&pool).await?;

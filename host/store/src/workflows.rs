@@ -62,6 +62,14 @@ impl SqliteStore {
         let transaction = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
         Ok(Write { transaction, _turn: turn })
     }
+
+    /// Takes everything back, and begins again.
+    async fn again<'a>(&'a self, write: Write<'a>) -> Result<Write<'a>, RecordsError> {
+        let Write { transaction, _turn: turn } = write;
+        transaction.rollback().await.map_err(failed)?;
+        let transaction = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+        Ok(Write { transaction, _turn: turn })
+    }
 }
 
 type Answer<'a, T> = BoxFuture<'a, Result<T, RecordsError>>;

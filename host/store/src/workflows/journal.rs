@@ -1,6 +1,6 @@
 //! The journals: many appends in one transaction of few statements.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use breakwater_workflow::{Append, Event, Part, RecordsError, Signal};
@@ -8,14 +8,14 @@ use serde_json::Value;
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use super::rows::{EventRow, SignalRow, bound, count, event, failed, number, signal, text};
-use super::{Write, statements};
+use super::statements;
 use crate::sqlite::SqliteStore;
 
 /// Rows of one statement: as few statements as can be, of few different texts, because each is prepared once.
 const ROWS_AT_ONCE: [usize; 4] = [64, 16, 4, 1];
 
 /// Parts of `rows` in the lengths of [`ROWS_AT_ONCE`].
-fn chunks<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
+pub(super) fn chunks<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
     std::iter::from_fn(move || {
         let length = ROWS_AT_ONCE.into_iter().find(|length| *length <= rows.len())?;
         let (chunk, rest) = rows.split_at_checked(length)?;
@@ -37,7 +37,11 @@ impl SqliteStore {
         }
         let written = async {
             let mut write = self.write().await?;
-            let outcomes = append_in(&mut write, appends).await?;
+            let mut outcomes: Vec<_> = appends.iter().map(|_| Ok(())).collect();
+            if !append_at_once(&mut write.transaction, appends).await? {
+                write = self.again(write).await?;
+                outcomes = append_singly(&mut write.transaction, appends).await?;
+            }
             write.commit().await?;
             Ok(outcomes)
         };
@@ -72,32 +76,42 @@ impl SqliteStore {
     }
 }
 
-/// What became of each.
-async fn append_in(write: &mut Write<'_>, appends: &[Append]) -> Result<Vec<Result<(), RecordsError>>, RecordsError> {
-    let connection = &mut *write.transaction;
+/// Whether all of them were written, which is nearly always so: no row has to come back then. Otherwise the transaction is of no use.
+async fn append_at_once(connection: &mut SqliteConnection, appends: &[Append]) -> Result<bool, RecordsError> {
     let mut named = HashSet::with_capacity(appends.len());
-    let sound: Vec<&Append> = appends.iter().filter(|append| is_gapless(append) && named.insert(&append.fence.execution)).collect();
-    let (changed, unchanged): (Vec<_>, Vec<_>) = sound.iter().copied().partition(|append| append.change.is_some());
-    let mut keys = HashMap::with_capacity(sound.len());
+    if !appends.iter().all(|append| is_gapless(append) && named.insert(&append.fence.execution)) {
+        return Ok(false);
+    }
+    let (changed, unchanged): (Vec<_>, Vec<_>) = appends.iter().partition(|append| append.change.is_some());
     for chunk in chunks(&unchanged) {
-        keys.extend(advance(connection, chunk).await?);
+        if advance(connection, chunk).await? != chunk.len() as u64 {
+            return Ok(false);
+        }
     }
     for chunk in chunks(&changed) {
-        keys.extend(change(connection, chunk).await?);
+        if change(connection, chunk).await? != chunk.len() as u64 {
+            return Ok(false);
+        }
     }
-    let written = sound.iter().filter_map(|append| keys.get(&append.fence.execution).map(|key| (*key, *append)));
-    let rows: Vec<_> = written.flat_map(|(key, append)| append.events.iter().map(move |event| (key, event))).collect();
-    for chunk in chunks(&rows) {
-        insert(connection, chunk).await?;
-    }
+    insert(connection, appends).await?;
+    Ok(true)
+}
+
+/// What became of each, one after the other.
+async fn append_singly(connection: &mut SqliteConnection, appends: &[Append]) -> Result<Vec<Result<(), RecordsError>>, RecordsError> {
     let mut outcomes = Vec::with_capacity(appends.len());
     for append in appends {
-        // Taken away: a second one for the same execution was not written.
-        outcomes.push(if is_gapless(append) && keys.remove(&append.fence.execution).is_some() {
-            Ok(())
+        let moved = match append.change {
+            _ if !is_gapless(append) => 0,
+            Some(_) => change(connection, &[append]).await?,
+            None => advance(connection, &[append]).await?,
+        };
+        if moved == 0 {
+            outcomes.push(Err(refusal(connection, append).await?));
         } else {
-            Err(refusal(connection, append).await?)
-        });
+            insert(connection, std::slice::from_ref(append)).await?;
+            outcomes.push(Ok(()));
+        }
     }
     Ok(outcomes)
 }
@@ -108,8 +122,8 @@ pub(crate) fn steps(append: &Append) -> Result<(Option<i64>, Option<i64>), Recor
     Ok((before, append.events.last().map(|event| number(event.seq)).transpose()?))
 }
 
-/// Id and key of each that its owner may write and whose events follow those that are there.
-async fn advance(connection: &mut SqliteConnection, appends: &[&Append]) -> Result<Vec<(String, i64)>, RecordsError> {
+/// Counts the events of those that their owner may write and whose events follow those that are there; how many these are.
+async fn advance(connection: &mut SqliteConnection, appends: &[&Append]) -> Result<u64, RecordsError> {
     let mut query = QueryBuilder::<Sqlite>::new("WITH a (id, owner, epoch, first, last) AS (");
     let rows: Vec<_> = appends.iter().map(|append| Ok((&append.fence, steps(append)?))).collect::<Result<_, RecordsError>>()?;
     query.push_values(rows, |mut row, (fence, (first, last))| {
@@ -118,14 +132,13 @@ async fn advance(connection: &mut SqliteConnection, appends: &[&Append]) -> Resu
     });
     query.push(
         ") UPDATE workflow_execution AS x SET last_event = coalesce(a.last, x.last_event) FROM a
-         WHERE x.id = a.id AND x.owner = a.owner AND x.epoch = a.epoch AND x.last_event = coalesce(a.first, x.last_event)
-         RETURNING id, key",
+         WHERE x.id = a.id AND x.owner = a.owner AND x.epoch = a.epoch AND x.last_event = coalesce(a.first, x.last_event)",
     );
-    query.build_query_as().fetch_all(connection).await.map_err(failed)
+    Ok(query.build().execute(connection).await.map_err(failed)?.rows_affected())
 }
 
 /// As [`advance`], and what became of the execution. Apart from it, because a status is in several indices.
-async fn change(connection: &mut SqliteConnection, appends: &[&Append]) -> Result<Vec<(String, i64)>, RecordsError> {
+async fn change(connection: &mut SqliteConnection, appends: &[&Append]) -> Result<u64, RecordsError> {
     let mut query = QueryBuilder::<Sqlite>::new("WITH a (id, owner, epoch, first, last, status, output, error, at_ms, ended_at_ms) AS (");
     let mut rows = Vec::with_capacity(appends.len());
     for append in appends {
@@ -146,22 +159,31 @@ async fn change(connection: &mut SqliteConnection, appends: &[&Append]) -> Resul
              started_at_ms = CASE WHEN a.status = 'RUNNING' THEN coalesce(x.started_at_ms, a.at_ms) ELSE x.started_at_ms END,
              wanted = CASE WHEN a.ended_at_ms IS NULL THEN x.wanted END
          FROM a
-         WHERE x.id = a.id AND x.owner = a.owner AND x.epoch = a.epoch AND x.last_event = coalesce(a.first, x.last_event)
-         RETURNING id, key",
+         WHERE x.id = a.id AND x.owner = a.owner AND x.epoch = a.epoch AND x.last_event = coalesce(a.first, x.last_event)",
     );
-    query.build_query_as().fetch_all(connection).await.map_err(failed)
+    Ok(query.build().execute(connection).await.map_err(failed)?.rows_affected())
 }
 
-async fn insert(connection: &mut SqliteConnection, events: &[(i64, &Event)]) -> Result<(), RecordsError> {
-    let mut query = QueryBuilder::<Sqlite>::new("INSERT INTO workflow_event (execution, seq, at_ms, path, what) ");
-    let mut rows = Vec::with_capacity(events.len());
-    for (key, event) in events {
-        rows.push((*key, number(event.seq)?, number(event.at_ms)?, event.path.clone(), text(&event.what)?));
+/// Adds the events of executions that there are.
+async fn insert(connection: &mut SqliteConnection, appends: &[Append]) -> Result<(), RecordsError> {
+    let mut rows = Vec::with_capacity(appends.len());
+    for append in appends {
+        for event in &append.events {
+            rows.push((&append.fence.execution, number(event.seq)?, number(event.at_ms)?, &event.path, text(&event.what)?));
+        }
     }
-    query.push_values(rows, |mut row, (key, seq, at_ms, path, what)| {
-        row.push_bind(key).push_bind(seq).push_bind(at_ms).push_bind(path).push_bind(what);
-    });
-    query.build().execute(connection).await.map(drop).map_err(failed)
+    for chunk in chunks(&rows) {
+        let mut query = QueryBuilder::<Sqlite>::new("WITH e (id, seq, at_ms, path, what) AS (");
+        query.push_values(chunk, |mut row, (id, seq, at_ms, path, what)| {
+            row.push_bind((*id).clone()).push_bind(*seq).push_bind(*at_ms).push_bind((*path).clone()).push_bind(what.clone());
+        });
+        query.push(
+            ") INSERT INTO workflow_event (execution, seq, at_ms, path, what)
+             SELECT x.key, e.seq, e.at_ms, e.path, e.what FROM e CROSS JOIN workflow_execution x ON x.id = e.id",
+        );
+        query.build().execute(&mut *connection).await.map_err(failed)?;
+    }
+    Ok(())
 }
 
 /// Why an append was not written.

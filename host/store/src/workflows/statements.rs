@@ -19,10 +19,6 @@ pub(crate) const EXECUTIONS: &str = "
         s.parent, x.created_at_ms, x.started_at_ms, x.completed_at_ms
     FROM workflow_execution x JOIN workflow_start s ON s.execution = x.key";
 
-/// Adds an execution of a version that there is, unless its key is there.
-pub(crate) const START: &str = "
-    INSERT INTO workflow_start (execution, input, digest, context, parent) VALUES ($1, $2, $3, $4, $5)";
-
 /// The execution of a key, and what it was started with.
 pub(crate) const KEYED: &str = "
     SELECT x.id, s.digest FROM workflow_execution x JOIN workflow_start s ON s.execution = x.key
