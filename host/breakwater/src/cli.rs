@@ -1,8 +1,10 @@
 //! What can be typed.
 
 mod search;
+mod service;
 mod sheet;
 mod sidecar;
+mod workflow;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,8 +14,13 @@ use breakwater_operations::Format;
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use search::{IndexArguments, ModelsArguments, ModelsCommand, SearchArguments};
+pub(crate) use service::ServiceCommand;
 pub(crate) use sheet::{Rotate, SheetArguments};
 pub(crate) use sidecar::SidecarCommand;
+pub(crate) use workflow::{ApplyArguments, ExecutionArguments, RunArguments, WorkflowCommand};
+
+/// How services and workflows may be.
+const STATUSES: [&str; 3] = ["ACTIVE", "INACTIVE", "ARCHIVED"];
 
 /// Finds faces, people and objects in photographs and cuts them where sandboxed plugins say.
 #[derive(Debug, Parser)]
@@ -56,6 +63,12 @@ pub(crate) enum Command {
     /// Look at local processes that a running service looks after, and start and stop them
     #[command(subcommand)]
     Sidecar(SidecarCommand),
+    /// Register services with actions at a running service, and execute them
+    #[command(subcommand)]
+    Service(ServiceCommand),
+    /// Keep workflows at a running service, and execute and steer them
+    #[command(subcommand)]
+    Workflow(WorkflowCommand),
     /// Print the OpenAPI document of the service
     Openapi,
     /// Compile a component; what the service runs in a process of its own

@@ -12,9 +12,11 @@ pub(crate) mod plugin;
 pub(crate) mod reaper;
 pub(crate) mod search;
 pub(crate) mod serve;
+pub(crate) mod service;
 pub(crate) mod sheet;
 pub(crate) mod sidecar;
 pub(crate) mod status;
+pub(crate) mod workflow;
 
 mod found;
 mod index_remote;

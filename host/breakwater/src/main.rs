@@ -3,9 +3,11 @@
 #![forbid(unsafe_code)]
 
 mod cli;
+mod columns;
 mod command;
 mod compose;
 mod configuration;
+mod document;
 mod fields;
 mod output;
 mod places;
@@ -38,6 +40,8 @@ fn main() -> ExitCode {
         Command::Status { server } => command::status::run(server),
         Command::Plugin(command) => command::plugin::run(command),
         Command::Sidecar(command) => command::sidecar::run(command),
+        Command::Service(command) => command::service::run(command),
+        Command::Workflow(command) => command::workflow::run(command),
         Command::Openapi => command::openapi::run(),
         Command::CompileComponent { input, output } => command::compile_component::run(&input, &output),
     };

@@ -4,11 +4,18 @@
 use std::io::{IsTerminal as _, Write as _};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::Value;
 
 /// Prints a line of the answer.
 pub(crate) fn line(text: &str) {
     // Whoever reads may have left; `| head` is no error.
     drop(writeln!(std::io::stdout(), "{text}"));
+}
+
+/// Prints the answer of a service: as JSON, or as a text made of it.
+pub(crate) fn answer(is_json: bool, answer: &Value, text: impl FnOnce(&Value) -> String) -> serde_json::Result<()> {
+    line(&if is_json { serde_json::to_string_pretty(answer)? } else { text(answer) });
+    Ok(())
 }
 
 /// Prints an error.

@@ -1,7 +1,10 @@
 //! Talks to a running service.
 
+mod lists;
 mod refusal;
+mod services;
 mod sidecars;
+mod workflows;
 
 use std::path::Path;
 use std::time::Duration;
@@ -15,6 +18,7 @@ use serde_json::{Value, json};
 
 pub(crate) use refusal::Refusal;
 pub(crate) use sidecars::Order;
+pub(crate) use workflows::{Answered, Execute, Steer};
 
 /// Compiling and probing a plugin takes seconds; an answer that takes longer than this will not come.
 const TIMEOUT: Duration = Duration::from_secs(300);
@@ -85,12 +89,7 @@ impl Server {
 
     /// A product, if there is one of this id.
     pub(crate) async fn product(&self, id: &str) -> Result<Option<Value>> {
-        let response = self.client.get(self.url(&["v1", "products", id])?).send().await;
-        let response = response.with_context(|| self.unreachable())?;
-        if response.status() == reqwest::StatusCode::NOT_FOUND {
-            return Ok(None);
-        }
-        self.read(response).await.map(Some)
+        self.found(&["v1", "products", id]).await
     }
 
     /// Stores a product under its id.
@@ -122,6 +121,16 @@ impl Server {
             [] => bail!("the plugin {id} has no generation whose digest begins with {start:?}; see `breakwater plugin list`"),
             _ => bail!("the plugin {id} has {} generations whose digest begins with {start:?}; give more of it", fitting.len()),
         }
+    }
+
+    /// What is at a path, if anything is.
+    async fn found(&self, path: &[&str]) -> Result<Option<Value>> {
+        let response = self.client.get(self.url(path)?).send().await;
+        let response = response.with_context(|| self.unreachable())?;
+        if response.status() == reqwest::StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        self.read(response).await.map(Some)
     }
 
     fn unreachable(&self) -> String {

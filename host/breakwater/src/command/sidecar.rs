@@ -65,9 +65,7 @@ fn explain(error: &Error, server: &ServerAddress) -> Result<()> {
 }
 
 fn print(server: &ServerAddress, answer: &Value, text: impl FnOnce(&Value) -> String) -> Result<()> {
-    let shown = if server.json { serde_json::to_string_pretty(answer)? } else { text(answer) };
-    output::line(&shown);
-    Ok(())
+    Ok(output::answer(server.json, answer, text)?)
 }
 
 fn verdict(is_well: bool) -> ExitCode {

@@ -15,6 +15,15 @@ struct Problem {
     correlation_id: Option<String>,
     #[serde(default)]
     details: Value,
+    #[serde(default)]
+    violations: Vec<Violation>,
+}
+
+/// What is wrong at one place of what was sent.
+#[derive(Debug, Deserialize)]
+struct Violation {
+    pointer: String,
+    message: String,
 }
 
 /// A request that the service refused or failed at.
@@ -42,6 +51,9 @@ impl Refusal {
         if let Some(id) = problem.correlation_id {
             let _ = write!(text, " [correlation id {id}]");
         }
+        for Violation { pointer, message } in problem.violations {
+            let _ = write!(text, "\n  {pointer}: {message}");
+        }
         Self { text, code: problem.code, details: problem.details }
     }
 }
@@ -53,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_problem_is_said_in_one_line_and_keeps_its_details() {
+    fn a_problem_is_said_with_its_mistakes_and_keeps_its_details() {
         let body = json!({
             "code": "sidecar.start-failed", "detail": "it did not start", "title": "unavailable", "correlation_id": "c1",
             "details": { "error": { "type": "PORT_IN_USE" } },
@@ -61,6 +73,8 @@ mod tests {
         let refusal = Refusal::of(StatusCode::SERVICE_UNAVAILABLE, body.to_string().as_bytes());
         assert_eq!(refusal.to_string(), "it did not start (sidecar.start-failed) [correlation id c1]");
         assert_eq!((refusal.code.as_deref(), &refusal.details["error"]["type"]), (Some("sidecar.start-failed"), &json!("PORT_IN_USE")));
+        let mistakes = json!({ "detail": "2 mistakes", "violations": [{ "pointer": "/a", "message": "is no b" }, { "pointer": "/c", "message": "d" }] });
+        assert_eq!(Refusal::of(StatusCode::BAD_REQUEST, mistakes.to_string().as_bytes()).to_string(), "2 mistakes\n  /a: is no b\n  /c: d");
         let short = Refusal::of(StatusCode::NOT_FOUND, br#"{"title": "not-found"}"#);
         assert_eq!((short.to_string().as_str(), short.details), ("not-found", Value::Null));
         assert_eq!(Refusal::of(StatusCode::BAD_GATEWAY, b"<html>").to_string(), "the service answered 502 Bad Gateway");

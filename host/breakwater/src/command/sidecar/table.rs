@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::explanation;
+use crate::columns::aligned;
 use crate::fields::{list, number, text};
 use crate::times::{ago, clock, duration};
 
@@ -46,21 +47,6 @@ fn row(sidecar: &Value, instance: &Value, now_ms: u64) -> [String; 8] {
         text(instance, "url").to_owned(),
         or_dash(error),
     ]
-}
-
-/// Columns as wide as what stands in them.
-fn aligned<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
-    let mut widths = [0; COLUMNS];
-    for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    let line = |row: &[String; COLUMNS]| {
-        let cells: Vec<_> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        cells.join("  ").trim_end().to_owned()
-    };
-    rows.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// Whether it can be used.

@@ -1,0 +1,113 @@
+//! `breakwater workflow`.
+
+mod apply;
+mod table;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Error, Result};
+use serde_json::{Value, json};
+
+use super::local::block_on;
+use crate::cli::{ExecutionArguments, RunArguments, WorkflowCommand};
+use crate::document::Typed;
+use crate::fields::text;
+use crate::output;
+use crate::server_client::{Answered, Execute, Refusal, Server, Steer};
+use crate::times::now_ms;
+
+/// How often an execution is looked at that is waited for.
+const LOOK: Duration = Duration::from_millis(250);
+
+pub(crate) fn run(command: WorkflowCommand) -> Result<ExitCode> {
+    block_on(async {
+        match command {
+            WorkflowCommand::Apply(arguments) => apply::run(&arguments).await,
+            WorkflowCommand::Run(arguments) => execute(&arguments).await,
+            WorkflowCommand::Status { execution, history, server } => {
+                let client = Server::at(&server.server)?;
+                let mut status = client.execution(&execution).await?;
+                let fields = status.as_object_mut().filter(|_| history);
+                if let Some(fields) = fields {
+                    fields.insert("history".to_owned(), client.execution_history(&execution).await?["items"].take());
+                }
+                output::answer(server.json, &status, |status| table::one(status, now_ms()))?;
+                Ok(if table::is_lost(&status) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+            }
+            WorkflowCommand::List { status, server } => {
+                let status = status.map(|status| status.to_uppercase());
+                let workflows = Server::at(&server.server)?.workflows(status.as_deref()).await?;
+                output::answer(server.json, &workflows, |workflows| table::workflows(workflows, now_ms()))?;
+                Ok(ExitCode::SUCCESS)
+            }
+            WorkflowCommand::Executions { workflow, status, limit, server } => {
+                let status = status.map(|status| status.to_uppercase());
+                let executions = Server::at(&server.server)?.executions(workflow.as_deref(), status.as_deref(), limit).await?;
+                output::answer(server.json, &executions, |executions| table::executions(executions, now_ms()))?;
+                Ok(ExitCode::SUCCESS)
+            }
+            WorkflowCommand::Cancel(arguments) => steer(&arguments, Steer::Cancel).await,
+            WorkflowCommand::Pause(arguments) => steer(&arguments, Steer::Pause).await,
+            WorkflowCommand::Resume(arguments) => steer(&arguments, Steer::Resume).await,
+            WorkflowCommand::Retry(arguments) => steer(&arguments, Steer::Retry).await,
+            WorkflowCommand::Signal { execution, name, data, server } => {
+                let data = Typed::read_optional(data.as_ref())?.unwrap_or(Value::Null);
+                Server::at(&server.server)?.signal(&execution, &name, &data).await?;
+                let sent = json!({ "execution_id": execution, "signal": name });
+                output::answer(server.json, &sent, |_| format!("sent {name} to {execution}"))?;
+                Ok(ExitCode::SUCCESS)
+            }
+        }
+    })
+}
+
+async fn execute(arguments: &RunArguments) -> Result<ExitCode> {
+    let execute = Execute {
+        workflow: arguments.id.clone(),
+        input: Typed::read_optional(arguments.input.as_ref())?.unwrap_or_else(|| json!({})),
+        context: Typed::read_optional(arguments.context.as_ref())?,
+        key: arguments.key.clone(),
+        wait: !arguments.no_wait,
+    };
+    let client = Server::at(&arguments.server.server)?;
+    let (execution, output) = match client.execute(&execute).await.map_err(explained)? {
+        Answered::Running(execution) if arguments.no_wait => {
+            output::answer(arguments.server.json, &execution, |execution| text(execution, "id").to_owned())?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Answered::Running(execution) => {
+            let id = text(&execution, "id").to_owned();
+            output::note(&format!("{id} runs; `breakwater workflow status {id}` shows how it is"));
+            let output = result(&client, &id).await.map_err(explained)?;
+            (id, output)
+        }
+        Answered::Output { execution, output } => (execution, output),
+    };
+    let whole = json!({ "execution_id": execution, "output": output });
+    output::answer(arguments.server.json, &whole, |whole| serde_json::to_string_pretty(&whole["output"]).unwrap_or_default())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The output of an execution, once it has ended.
+async fn result(client: &Server, id: &str) -> Result<Value> {
+    while !table::is_final(&client.execution(id).await?) {
+        tokio::time::sleep(LOOK).await;
+    }
+    client.execution_result(id).await
+}
+
+/// Says where to read what happened.
+fn explained(error: Error) -> Error {
+    let details = error.downcast_ref::<Refusal>().map(|refusal| &refusal.details);
+    if let Some(id) = details.and_then(|details| details.get("execution_id")).and_then(Value::as_str) {
+        output::note(&format!("`breakwater workflow status {id} --history` shows what happened"));
+    }
+    error
+}
+
+async fn steer(arguments: &ExecutionArguments, steer: Steer) -> Result<ExitCode> {
+    let execution = Server::at(&arguments.server.server)?.steer(&arguments.execution, steer).await?;
+    output::answer(arguments.server.json, &execution, |execution| table::title(execution, now_ms()))?;
+    Ok(ExitCode::SUCCESS)
+}
