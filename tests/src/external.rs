@@ -53,6 +53,14 @@ impl ExternalService {
         Self::script("python3", "services/clip_service.py", arguments)
     }
 
+    /// The service of texts in Python, whose actions are registered.
+    ///
+    /// # Errors
+    /// As [`Self::image_service`].
+    pub fn text_service(arguments: &[&str]) -> Result<Self> {
+        Self::script("python3", "services/text_service.py", arguments)
+    }
+
     /// The AI service in JavaScript.
     ///
     /// # Errors

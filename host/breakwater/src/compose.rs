@@ -8,6 +8,7 @@ mod scrape;
 mod search;
 mod sidecars;
 mod upstreams;
+mod workflows;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,7 +19,8 @@ use breakwater_cache::{Cache, Clock};
 use breakwater_core::Deadline;
 use breakwater_flags::{FlagRecords, Flags, MemoryFlagRecords};
 use breakwater_inference::Inference;
-use breakwater_operations::{MediaRoot, ModelDetectors, ModelEmbedder, Operations, OperationsConfig, Parts};
+use breakwater_operations::workflows::{OperationSteps, Workflows};
+use breakwater_operations::{MediaRoot, ModelDetectors, ModelEmbedder, Operations, OperationsConfig, Parts, SchemaCompiler};
 use breakwater_plugins::{Catalogue, CatalogueRecords, MemoryRecords, Ports};
 use breakwater_resilience::CpuPermits;
 use breakwater_search::{MemoryProductRecords, ProductCatalogue, ProductRecords};
@@ -26,12 +28,14 @@ use breakwater_settings::Settings;
 use breakwater_sidecar::Sidecars;
 use breakwater_store::SqliteStore;
 use breakwater_telemetry::{Metrics, Tracer};
-use breakwater_upstream::{MemoryRecords as MemoryRegistryRecords, RegistryRecords, Upstreams};
+use breakwater_upstream::{MemoryRecords as MemoryRegistryRecords, RegistryRecords, ServiceCatalogue, Upstreams};
+use breakwater_workflow::EmbeddedExecutor;
 use tokio_util::sync::CancellationToken;
 
 use crate::places::Surroundings;
 pub(crate) use convert::{http_config, log_config, readiness_config};
 pub(crate) use sidecars::{EXEC, REAP, sidecar_config, sidecar_configs};
+use workflows::WorkflowStores;
 
 /// The version in `--version`, logs and metrics.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -45,8 +49,8 @@ pub(crate) enum Keep {
     OnlyCompiled,
 }
 
-/// How often the flags are read again that another process may have changed.
-const FLAG_POLL: Duration = Duration::from_secs(2);
+/// How often the flags and services are read again that another process may have changed.
+const POLL: Duration = Duration::from_secs(2);
 
 /// The parts of a running host.
 pub(crate) struct Host {
@@ -55,12 +59,16 @@ pub(crate) struct Host {
     pub(crate) inference: Arc<Inference>,
     pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) operations: Arc<Operations>,
+    pub(crate) workflows: Arc<Workflows>,
+    /// Runs them.
+    pub(crate) executor: EmbeddedExecutor,
     sidecars: Arc<Sidecars>,
     /// What a scrape says of the indices.
     pub(crate) spaces: scrape::Spaces,
     /// Ends the tasks of upstreams, cache and flags.
     stop: CancellationToken,
     _index_folder: search::IndexFolder,
+    _executor_lock: Option<breakwater_store::ExecutorLock>,
 }
 
 impl Host {
@@ -78,8 +86,11 @@ impl Host {
             .context("cannot start the CPU pool")?;
         let inference =
             Inference::start(convert::inference_config(settings, &data_dir), Arc::clone(&cpu)).context("cannot start inference")?;
-        let records = Records::open(&data_dir, keep).await?;
+        let records = Records::open(settings, &data_dir, keep).await?;
         let upstreams = upstreams_of(settings, &records, &metrics, &tracer, &stop).await?;
+        let services = ServiceCatalogue::open(Arc::clone(&records.shared.services), Arc::new(SchemaCompiler)).await;
+        let services = services.map_err(outside::setup).context("cannot read the services")?;
+        upstreams.follow_services(&services);
         let flags = Flags::open(records.flags, upstreams::flags(settings)).await.context("cannot read the feature flags")?;
         let observer = Arc::new(observers::CacheEvents(Arc::clone(&metrics)));
         let cache =
@@ -122,9 +133,10 @@ impl Host {
             tracer: &tracer,
             spaces: &spaces,
         }));
-        let polled = Arc::clone(&flags);
-        let stopping = stop.clone();
-        tokio::spawn(async move { stopping.run_until_cancelled(polled.poll(FLAG_POLL)).await });
+        let (polled, polled_services) = (Arc::clone(&flags), Arc::clone(&services));
+        let (stopping, stopping_services) = (stop.clone(), stop.clone());
+        tokio::spawn(async move { stopping.run_until_cancelled(polled.poll(POLL)).await });
+        tokio::spawn(async move { stopping_services.run_until_cancelled(polled_services.poll(POLL)).await });
         let config = OperationsConfig {
             limits: convert::image_limits(settings),
             media,
@@ -137,6 +149,7 @@ impl Host {
             catalogue: Arc::clone(&catalogue),
             cpu,
             upstreams,
+            services,
             sidecars: Arc::clone(&sidecars),
             cache,
             flags,
@@ -145,12 +158,31 @@ impl Host {
             tracer: Arc::clone(&tracer),
         };
         let operations = Operations::new(config, upstreams::chains(settings), parts);
-        Ok(Self { metrics, tracer, inference, catalogue, operations, sidecars, spaces, stop, _index_folder: index_folder })
+        let steps = Arc::new(OperationSteps(Arc::clone(&operations)));
+        let executor = EmbeddedExecutor::prepare(workflows::executor_config(settings), Arc::clone(&records.shared.workflows), steps).await;
+        let executor = executor.map_err(outside::setup).context("cannot set up workflows")?;
+        let workflows = Workflows::new(Arc::clone(&operations), records.shared.workflows, Arc::new(executor.clone()));
+        Ok(Self {
+            metrics,
+            tracer,
+            inference,
+            catalogue,
+            operations,
+            workflows,
+            executor,
+            sidecars,
+            spaces,
+            stop,
+            _index_folder: index_folder,
+            _executor_lock: records.shared.lock,
+        })
     }
 
     /// Waits for plugin calls and ends the parts; what has not ended within `patience` is left behind.
     pub(crate) async fn stop(self, patience: Duration) {
         let deadline = Deadline::after(patience);
+        // First: its steps call everything else.
+        self.executor.shutdown(deadline).await;
         self.catalogue.shutdown(deadline).await;
         self.operations.stop_search(deadline).await;
         // Each has the time that its settings allow. One that takes longer is ended by its reaper once the host is gone.
@@ -193,22 +225,31 @@ struct Records {
     registry: Arc<dyn RegistryRecords>,
     flags: Arc<dyn FlagRecords>,
     products: Arc<dyn ProductRecords>,
+    /// What several processes may share.
+    shared: WorkflowStores,
 }
 
 impl Records {
-    async fn open(data_dir: &Path, keep: Keep) -> Result<Self> {
+    async fn open(settings: &Settings, data_dir: &Path, keep: Keep) -> Result<Self> {
         if keep == Keep::OnlyCompiled {
             return Ok(Self {
                 catalogue: Arc::new(MemoryRecords::default()),
                 registry: Arc::new(MemoryRegistryRecords::default()),
                 flags: Arc::new(MemoryFlagRecords::default()),
                 products: Arc::new(MemoryProductRecords::default()),
+                shared: WorkflowStores::in_memory(),
             });
         }
         let file = data_dir.join("breakwater.sqlite");
         let store = SqliteStore::open(&file).await.with_context(|| format!("cannot open the records in {}", file.display()))?;
         let store = Arc::new(store);
-        Ok(Self { catalogue: store.clone(), registry: store.clone(), flags: store.clone(), products: store })
+        Ok(Self {
+            catalogue: store.clone(),
+            registry: store.clone(),
+            shared: WorkflowStores::open(settings, &store).await?,
+            flags: store.clone(),
+            products: store,
+        })
     }
 }
 

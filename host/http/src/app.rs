@@ -8,6 +8,8 @@ use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use breakwater_core::{Failure, FailureKind};
+use breakwater_operations::batches::Batches;
+use breakwater_operations::workflows::Workflows;
 use breakwater_operations::{Models, Operations, Readiness};
 use breakwater_telemetry::Metrics;
 use tokio::sync::Semaphore;
@@ -23,9 +25,9 @@ use crate::form::FormLimits;
 use crate::observe::{self, Observing};
 use crate::problem::Refusal;
 use crate::routes::{
-    crop, detect, document, embeddings, features, flags, health, imports, inference, invoke, models, operations, pass_through, plugins,
-    process_image, products, registry, repository, search, search_by_image, sheets, sidecar_health, sidecar_logs, sidecars, status,
-    strategies, upstreams, warm_up,
+    batch_events, batches, crop, detect, document, embeddings, executions, features, flags, health, imports, inference, integration_health, invoke, models,
+    operations, pass_through, plugins, process_image, products, registry, repository, search, search_by_image, service_actions,
+    service_definitions, service_health, sheets, sidecar_health, sidecar_logs, sidecars, status, strategies, upstreams, warm_up, workflows,
 };
 
 /// What the server needs from the rest of the host.
@@ -37,6 +39,8 @@ pub struct AppState {
     pub models: Models,
     /// The last result of the background check.
     pub readiness: Arc<Readiness>,
+    /// Workflows and their executions.
+    pub workflows: Arc<Workflows>,
     /// Counted into, and shown under `/metrics`.
     pub metrics: Arc<Metrics>,
 }
@@ -50,6 +54,7 @@ pub(crate) struct Shared {
     pub(crate) state: AppState,
     pub(crate) config: HttpConfig,
     pub(crate) document: String,
+    pub(crate) batches: Arc<Batches>,
     pub(crate) started: Instant,
     pub(crate) cors: Cors,
     in_flight: Semaphore,
@@ -66,11 +71,16 @@ impl std::ops::Deref for App {
 impl App {
     fn new(config: HttpConfig, state: AppState, document: String, cors: Cors) -> Self {
         let in_flight = Semaphore::new(config.max_in_flight.clamp(1, Semaphore::MAX_PERMITS));
-        Self(Arc::new(Shared { state, config, document, started: Instant::now(), cors, in_flight }))
+        let batches = Batches::new(Arc::clone(&state.workflows));
+        Self(Arc::new(Shared { batches, state, config, document, started: Instant::now(), cors, in_flight }))
     }
 
     pub(crate) fn operations(&self) -> &Operations {
         &self.state.operations
+    }
+
+    pub(crate) fn workflows(&self) -> &Workflows {
+        &self.state.workflows
     }
 
     pub(crate) fn body_limits(&self) -> BodyLimits {
@@ -112,12 +122,15 @@ impl App {
     tags(
         (name = "operations", description = "Everything that can be called, by name"),
         (name = "images", description = "Detection, cropping and sheets of photographs"),
+        (name = "batches", description = "Many images at once, as work that survives a crash"),
         (name = "search", description = "Finding products that look alike"),
         (name = "products", description = "What is searched for"),
         (name = "embeddings", description = "Pictures and texts as numbers that can be compared"),
         (name = "inference", description = "The Open Inference Protocol, version 2"),
         (name = "upstreams", description = "Services elsewhere: how they are, and their breakers"),
         (name = "sidecars", description = "Local processes that this service starts, watches and heals"),
+        (name = "workflows", description = "Steps that call services, and executions that survive crashes"),
+        (name = "integration", description = "Services that are defined with their actions, and how they are"),
         (name = "flags", description = "Feature flags"),
         (name = "registry", description = "Services that say themselves that they are there"),
         (name = "plugins", description = "What strategies there are, and changing them without stopping"),
@@ -134,6 +147,15 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(crop::crop))
         .routes(routes!(sheets::compose))
         .routes(routes!(process_image::process_image))
+        .routes(routes!(batches::list, batches::start))
+        .routes(routes!(batches::get))
+        .routes(routes!(batches::results))
+        .routes(routes!(batch_events::events))
+        .routes(routes!(batches::archive))
+        .routes(routes!(batches::pause))
+        .routes(routes!(batches::resume))
+        .routes(routes!(batches::cancel))
+        .routes(routes!(batches::retry))
         .routes(routes!(search::search))
         .routes(routes!(search_by_image::search_by_image))
         .routes(routes!(search::status))
@@ -171,7 +193,26 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(registry::list, registry::register))
         .routes(routes!(registry::get, registry::deregister))
         .routes(routes!(registry::heartbeat))
-        .routes(routes!(status::status));
+        .routes(routes!(status::status))
+        .routes(routes!(service_definitions::list, service_definitions::create))
+        .routes(routes!(service_definitions::get, service_definitions::update, service_definitions::patch, service_definitions::remove))
+        .routes(routes!(service_actions::execute))
+        .routes(routes!(service_health::health))
+        .routes(routes!(integration_health::health))
+        .routes(routes!(workflows::list, workflows::create))
+        .routes(routes!(workflows::validate))
+        .routes(routes!(workflows::get, workflows::update, workflows::patch, workflows::remove))
+        .routes(routes!(workflows::execute))
+        .routes(routes!(workflows::executions))
+        .routes(routes!(executions::list))
+        .routes(routes!(executions::get))
+        .routes(routes!(executions::result))
+        .routes(routes!(executions::history))
+        .routes(routes!(executions::cancel))
+        .routes(routes!(executions::pause))
+        .routes(routes!(executions::resume))
+        .routes(routes!(executions::retry))
+        .routes(routes!(executions::signal));
     let protocol = OpenApiRouter::new()
         .routes(routes!(inference::server))
         .routes(routes!(inference::live))

@@ -35,6 +35,18 @@ pub(crate) fn read<T: Known>(bytes: &[u8]) -> Result<T, Failure> {
     })
 }
 
+/// Reads a JSON object.
+///
+/// # Errors
+/// `request.json-invalid`.
+pub(crate) fn object(bytes: &[u8]) -> Result<serde_json::Map<String, Value>, Failure> {
+    match serde_json::from_slice(bytes) {
+        Ok(Value::Object(fields)) => Ok(fields),
+        Ok(_) => Err(Failure::invalid("request.json-invalid", "the body must be a JSON object")),
+        Err(error) => Err(Failure::invalid("request.json-invalid", format!("the body is not valid JSON: {error}"))),
+    }
+}
+
 /// A field nobody knows.
 pub(crate) fn unknown_field<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone) -> Failure {
     let name: String = name.chars().take(64).collect();

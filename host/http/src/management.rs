@@ -78,6 +78,15 @@ pub(crate) async fn read_optional<T: Known + Default>(app: &App, headers: &Heade
     json::read(&bytes)
 }
 
+/// Reads a JSON object whose fields the use case knows.
+///
+/// # Errors
+/// `http.unsupported-media-type`, `request.json-invalid`, and what [`body::read`] fails with.
+pub(crate) async fn object(app: &App, headers: &HeaderMap, body: Body) -> Result<serde_json::Map<String, serde_json::Value>, Failure> {
+    require_json_body(headers)?;
+    json::object(&body::read(headers, body, bounded(app.body_limits())).await?)
+}
+
 fn bounded(limits: BodyLimits) -> BodyLimits {
     BodyLimits { max_bytes: limits.max_bytes.min(MAX_BODY), ..limits }
 }

@@ -1,6 +1,7 @@
 //! Long lists, a page at a time.
 
 use breakwater_core::Failure;
+use breakwater_operations::workflows::{Part, Range};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -40,6 +41,22 @@ impl Page {
             return Err(field_invalid(per_page_name, &format!("is from 1 to {MAX_PER_PAGE}")));
         }
         Ok(Self { page, per_page })
+    }
+
+    /// The page as a range, for whoever keeps the list.
+    pub(crate) fn range(self) -> Range {
+        Range { skip: u64::from(self.page - 1) * u64::from(self.per_page), take: self.per_page }
+    }
+
+    /// What the keeper of a list gave for the page.
+    pub(crate) fn of_part<T, U: From<T>>(self, part: Part<T>) -> PageBody<U> {
+        self.of_mapped(part, U::from)
+    }
+
+    /// The same, with each entry turned.
+    pub(crate) fn of_mapped<T, U>(self, part: Part<T>, turn: impl FnMut(T) -> U) -> PageBody<U> {
+        let total = usize::try_from(part.total).unwrap_or(usize::MAX);
+        PageBody { items: part.items.into_iter().map(turn).collect(), total, page: self.page, per_page: self.per_page }
     }
 
     /// Takes the page out of the whole list. One behind the end is empty.
@@ -82,6 +99,9 @@ mod tests {
         let last = cut("page=3");
         assert_eq!((last.items.len(), last.items[0]), (20, 100));
         assert!(cut("page=4").items.is_empty());
+        assert_eq!(page("page=3&per_page=20").unwrap().range(), Range { skip: 40, take: 20 });
+        let part = page("page=3").unwrap().of_part::<u32, u64>(Part { items: vec![1, 2], total: 102 });
+        assert_eq!((part.items, part.total, part.page), (vec![1, 2], 102, 3));
         assert_eq!(cut("page=2&per_page=7").items, (7..14).collect::<Vec<_>>());
         assert!(cut("page=4294967295&per_page=200").items.is_empty());
     }

@@ -28,6 +28,17 @@ const BY_CODE: &[(&str, StatusCode)] = &[
     ("import.running", StatusCode::CONFLICT),
     ("import.source-changed", StatusCode::CONFLICT),
     ("sidecar.interrupted", StatusCode::CONFLICT),
+    ("service.name-taken", StatusCode::CONFLICT),
+    ("service.conflict", StatusCode::CONFLICT),
+    ("service.inactive", StatusCode::CONFLICT),
+    ("workflow.name-taken", StatusCode::CONFLICT),
+    ("workflow.conflict", StatusCode::CONFLICT),
+    ("workflow.inactive", StatusCode::CONFLICT),
+    ("workflow.not-executable", StatusCode::CONFLICT),
+    ("execution.key-reused", StatusCode::CONFLICT),
+    ("execution.state", StatusCode::CONFLICT),
+    ("execution.not-finished", StatusCode::CONFLICT),
+    ("execution.cancelled", StatusCode::CONFLICT),
 ];
 
 /// How the codes begin that are about a service elsewhere.
@@ -234,6 +245,8 @@ mod tests {
                     ("flag.declared", 409),
                     ("embedder.in-use", 409),
                     ("import.running", 409),
+                    ("service.inactive", 409),
+                    ("service.name-taken", 409),
                     ("upstream.overloaded", 503),
                 ])
         {

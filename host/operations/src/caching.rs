@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn nobody_gets_the_answer_of_another_caller() {
-        let table = Table::build(&Snapshot::default(), &BTreeMap::new());
+        let table = Table::build(&Snapshot::default(), &breakwater_upstream::ServiceSnapshot::default(), &BTreeMap::new(), None);
         let entry = table.get("detect-objects").unwrap();
         let context =
             |caller: Caller| CallContext { caller: Arc::new(caller), ..CallContext::root(Principal::Anonymous, Duration::from_secs(1)) };

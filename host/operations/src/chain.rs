@@ -153,7 +153,13 @@ fn outcome_unknown(cause: Failure) -> Failure {
     let mut failure = Failure::new(FailureKind::Other, "call.outcome-unknown", "the call failed after it may have had an effect");
     failure.effect = cause.effect;
     failure.origin.clone_from(&cause.origin);
-    failure.caused_by(cause)
+    let mut detail = serde_json::json!({ "last_code": cause.code });
+    if let (serde_json::Value::Object(fields), Some(service)) =
+        (&mut detail, cause.detail.as_ref().and_then(|detail| detail.get("service_name")))
+    {
+        fields.insert("service_name".to_owned(), service.clone());
+    }
+    failure.with_detail(detail).caused_by(cause)
 }
 
 fn all_failed(last: Option<Failure>, reasons: &[Reason]) -> Failure {

@@ -7,6 +7,8 @@ use serde_json::Value;
 
 /// The word for the host's own code in a list of providers.
 pub const LOCAL: &str = "local";
+/// The word for the service whose action an operation is.
+pub const SERVICE: &str = "service";
 /// The word for every level of every fallback plugin, in their order.
 pub const FALLBACKS: &str = "fallbacks";
 /// The word for the configured answer.
@@ -26,7 +28,7 @@ pub struct Caching {
 /// One operation's chain. The default asks every adapter whose upstreams are configured, then the host's own code, then the fallbacks.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ChainConfig {
-    /// [`LOCAL`], [`FALLBACKS`], [`STATIC`] and ids of plugins, in order; none means the default. Whatever the order, those that
+    /// [`LOCAL`], [`SERVICE`], [`FALLBACKS`], [`STATIC`] and ids of plugins, in order; none means the default. Whatever the order, those that
     /// answer in full are asked before fallbacks, and the configured answer comes last.
     pub providers: Option<Vec<String>>,
     /// The longest a call may take; none means the operation's own.

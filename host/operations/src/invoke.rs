@@ -8,6 +8,7 @@ use breakwater_core::{
 };
 use breakwater_plugins::Snapshot;
 use breakwater_telemetry::{Event, SpanKind};
+use breakwater_upstream::ServiceStatus;
 
 use crate::caching::{self, Kept};
 use crate::chain::{self, Asking, Chain, Provider};
@@ -144,7 +145,8 @@ impl Operations {
             }
             if providers.is_empty() {
                 let message = format!("no provider of `{}` is configured", call.operation);
-                refused = Some(Failure::new(FailureKind::Unavailable, "operation.no-provider", message));
+                let nobody = || Failure::new(FailureKind::Unavailable, "operation.no-provider", message);
+                refused = Some(entry.inactive().unwrap_or_else(nobody));
             }
         }
         providers.extend(stale.map(stale_provider));
@@ -179,7 +181,7 @@ impl Operations {
     fn flag_values(&self, entry: &Entry, context: &CallContext) -> Vec<(String, bool)> {
         let generations = entry.live.iter().filter_map(|live| match live {
             Live::Adapter { generation, .. } => Some(generation),
-            Live::Local(_) => None,
+            Live::Local(_) | Live::Service(_) => None,
         });
         let read = generations.flat_map(|generation| generation.flags().iter());
         read.map(|flag| (flag.clone(), self.flags().enabled(flag, &context.caller))).collect()
@@ -188,6 +190,7 @@ impl Operations {
     pub(crate) fn is_available(&self, live: &Live) -> bool {
         match live {
             Live::Local(_) | Live::Adapter { named: true, .. } => true,
+            Live::Service(action) => action.service().status == ServiceStatus::Active,
             Live::Adapter { generation, named: false } => {
                 generation.upstreams().iter().all(|upstream| self.upstreams().is_configured(upstream))
             }
@@ -202,6 +205,7 @@ impl Operations {
         entry.live.iter().filter(|live| self.is_available(live)).map(|live| match live {
             Live::Local(local) => self.local_provider(call, entry, *local),
             Live::Adapter { generation, .. } => self.adapter_provider(call, entry, generation),
+            Live::Service(action) => self.service_provider(call, entry, action),
         })
     }
 

@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod actions;
 pub mod batches;
 mod caching;
 pub mod chain;
@@ -39,7 +40,9 @@ mod table;
 #[cfg(test)]
 mod testing;
 mod typed;
+pub mod workflows;
 
+pub use actions::{ActionInfo, SchemaCompiler};
 pub use batches::ProcessingOptions;
 pub use breakwater_inference::{
     DataType, DeviceKind, DeviceReport, EmbedderInfo, LoadState, ModelMetadata, ModelState, Tensor, TensorData, TensorSpec,

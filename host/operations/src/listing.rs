@@ -10,11 +10,11 @@ use crate::table::Live;
 /// Who answers an operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProviderInfo {
-    /// `local`, `plugin:ID@VERSION` or `static`.
+    /// `local`, `service:NAME`, `plugin:ID@VERSION` or `static`.
     pub name: String,
     /// The level it answers at; none for one that answers in full.
     pub level: Option<String>,
-    /// Whether it is asked: an adapter is not while an upstream that it needs is not configured.
+    /// Whether it is asked: an adapter is not while an upstream that it needs is not configured, and a service is not unless it is active.
     pub available: bool,
 }
 
@@ -47,6 +47,7 @@ impl Operations {
         let provider = |name: String, level: Option<String>, available: bool| ProviderInfo { name, level, available };
         let live = entry.live.iter().map(|live| match live {
             Live::Local(_) => provider("local".to_owned(), None, true),
+            Live::Service(action) => provider(format!("service:{}", action.service().name), None, self.is_available(live)),
             Live::Adapter { generation, .. } => provider(PluginIdentity::of(generation).served_by().label(), None, self.is_available(live)),
         });
         let fallbacks = entry

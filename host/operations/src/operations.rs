@@ -13,7 +13,7 @@ use breakwater_resilience::CpuPermits;
 use breakwater_search::ProductCatalogue;
 use breakwater_sidecar::Sidecars;
 use breakwater_telemetry::{Metrics, Tracer};
-use breakwater_upstream::Upstreams;
+use breakwater_upstream::{ServiceCatalogue, ServiceSnapshot, Upstreams};
 use breakwater_vision::Limits;
 
 use crate::chains::Chains;
@@ -51,6 +51,8 @@ pub struct Parts {
     pub cpu: Arc<CpuPermits>,
     /// Services elsewhere.
     pub upstreams: Arc<Upstreams>,
+    /// Services that were defined with their actions.
+    pub services: Arc<ServiceCatalogue>,
     /// Local processes that are endpoints of them.
     pub sidecars: Arc<Sidecars>,
     /// Answers that are kept.
@@ -83,6 +85,7 @@ pub struct Operations {
 #[derive(Default)]
 struct Current {
     snapshot: Arc<HostSnapshot>,
+    services: Arc<ServiceSnapshot>,
     chains: Arc<Chains>,
 }
 
@@ -91,7 +94,7 @@ impl Operations {
     #[must_use]
     pub fn new(config: OperationsConfig, chains: Chains, parts: Parts) -> Arc<Self> {
         let chains = Arc::new(chains);
-        let current = Current::of(parts.catalogue.snapshot(), Arc::clone(&chains));
+        let current = Current::of(parts.catalogue.snapshot(), parts.services.snapshot(), Arc::clone(&chains), None);
         Arc::new_cyclic(|this| Self {
             config,
             parts,
@@ -108,13 +111,17 @@ impl Operations {
         self.chains.store(Arc::new(chains));
     }
 
-    /// What a call that begins now captures. Made anew when the plugins or the chains have changed.
+    /// What a call that begins now captures. Made anew when the plugins, the services or the chains have changed.
     pub(crate) fn current(&self) -> Arc<HostSnapshot> {
-        let (current, plugins, chains) = (self.current.load(), self.parts.catalogue.snapshot(), self.chains.load_full());
-        if Arc::ptr_eq(&current.snapshot.plugins, &plugins) && Arc::ptr_eq(&current.chains, &chains) {
+        let (current, chains) = (self.current.load(), self.chains.load_full());
+        let (plugins, services) = (self.parts.catalogue.snapshot(), self.parts.services.snapshot());
+        let is_current = Arc::ptr_eq(&current.snapshot.plugins, &plugins)
+            && Arc::ptr_eq(&current.services, &services)
+            && Arc::ptr_eq(&current.chains, &chains);
+        if is_current {
             return Arc::clone(&current.snapshot);
         }
-        let made = Current::of(plugins, chains);
+        let made = Current::of(plugins, services, chains, Some(&current.snapshot.table));
         let snapshot = Arc::clone(&made.snapshot);
         self.current.store(Arc::new(made));
         snapshot
@@ -227,9 +234,9 @@ impl Operations {
 }
 
 impl Current {
-    fn of(plugins: Arc<breakwater_plugins::Snapshot>, chains: Arc<Chains>) -> Self {
-        let table = Table::build(&plugins, &chains);
-        Self { snapshot: Arc::new(HostSnapshot { plugins, table }), chains }
+    fn of(plugins: Arc<breakwater_plugins::Snapshot>, services: Arc<ServiceSnapshot>, chains: Arc<Chains>, before: Option<&Table>) -> Self {
+        let table = Table::build(&plugins, &services, &chains, before);
+        Self { snapshot: Arc::new(HostSnapshot { plugins, table }), services, chains }
     }
 }
 

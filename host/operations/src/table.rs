@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use breakwater_core::{Digest, Failure, FailureKind, OperationSpec};
 use breakwater_plugins::{FallbackLevel, Generation, OperationSchema, Snapshot};
+use breakwater_upstream::{ServiceSnapshot, ServiceStatus};
 use serde_json::{Value, json};
 
-use crate::chains::{Caching, ChainConfig, Chains, FALLBACKS, LOCAL, STATIC};
+use crate::actions::{self, Action};
+use crate::chains::{Caching, ChainConfig, Chains, FALLBACKS, LOCAL, SERVICE, STATIC};
 
 use crate::json;
 use crate::operation::{self, Operation};
@@ -79,12 +81,45 @@ pub(crate) enum Live {
         generation: Arc<Generation>,
         named: bool,
     },
+    /// A service that was defined, asked for one of its actions.
+    Service(Action),
+}
+
+/// Who can answer an operation beside plugins.
+#[derive(Debug, Clone)]
+enum Own {
+    Local(Local),
+    Service(Action),
+    Nobody,
+}
+
+impl Own {
+    fn live(&self) -> Option<Live> {
+        match self {
+            Self::Local(local) => Some(Live::Local(*local)),
+            Self::Service(action) => Some(Live::Service(action.clone())),
+            Self::Nobody => None,
+        }
+    }
+
+    fn timeout(&self) -> Duration {
+        match self {
+            Self::Local(local) => local.operation().timeout,
+            Self::Service(action) => action.timeout(),
+            Self::Nobody => DEFAULT_TIMEOUT,
+        }
+    }
+
+    /// What a chain calls it.
+    fn word(&self) -> &'static str {
+        if matches!(self, Self::Service(_)) { SERVICE } else { LOCAL }
+    }
 }
 
 /// One operation with everyone who answers it.
 #[derive(Debug)]
 pub(crate) struct Entry {
-    pub(crate) schema: OperationSchema,
+    pub(crate) schema: Arc<OperationSchema>,
     pub(crate) timeout: Duration,
     pub(crate) provider_timeout: Duration,
     pub(crate) live: Vec<Live>,
@@ -106,22 +141,28 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// From the active plugins and the operator's chains. What cannot be used is left out and logged: one bad line must not take the
-    /// other operations along.
-    pub(crate) fn build(plugins: &Snapshot, chains: &Chains) -> Self {
-        let mut specs: BTreeMap<String, (OperationSpec, Option<Local>)> = BTreeMap::new();
+    /// From the active plugins, the services and the operator's chains. What cannot be used is left out and logged: one bad line must not
+    /// take the other operations along. What `before` compiled is not compiled again.
+    pub(crate) fn build(plugins: &Snapshot, services: &ServiceSnapshot, chains: &Chains, before: Option<&Self>) -> Self {
+        let mut found: BTreeMap<String, (Schema, Own)> = BTreeMap::new();
         for local in Local::ALL {
-            specs.insert(local.operation().name.to_owned(), (local.spec(), Some(local)));
+            found.insert(local.operation().name.to_owned(), (Schema::Spec(local.spec()), Own::Local(local)));
         }
         for spec in plugins.operations() {
-            specs.entry(spec.name.clone()).or_insert_with(|| (spec.clone(), None));
+            found.entry(spec.name.clone()).or_insert_with(|| (Schema::Spec(spec.clone()), Own::Nobody));
         }
-        for name in chains.keys().filter(|name| !specs.contains_key(*name)) {
+        for action in services.services().flat_map(actions::actions) {
+            let name = action.schema.spec().name.clone();
+            let of_service = || (Schema::Compiled(Arc::clone(&action.schema), action.schema_digest), Own::Service(action.clone()));
+            found.entry(name).or_insert_with(of_service);
+        }
+        for name in chains.keys().filter(|name| !found.contains_key(*name)) {
             tracing::warn!(operation = name, "a chain is configured for an operation that nobody offers");
         }
         let default = ChainConfig::default();
-        let entries = specs.into_iter().filter_map(|(name, (spec, local))| {
-            match Entry::of(spec, local, plugins, chains.get(&name).unwrap_or(&default)) {
+        let entries = found.into_iter().filter_map(|(name, (schema, own))| {
+            let kept = before.and_then(|before| before.entries.get(&name));
+            match Entry::of(schema.compiled(kept), &own, plugins, chains.get(&name).unwrap_or(&default)) {
                 Ok(entry) => Some((name, entry)),
                 Err(problem) => {
                     tracing::error!(operation = name, problem, "the operation cannot be used");
@@ -154,21 +195,47 @@ impl Table {
     }
 }
 
+/// The schemas of an operation.
+enum Schema {
+    Spec(OperationSpec),
+    Compiled(Arc<OperationSchema>, Digest),
+}
+
+impl Schema {
+    /// Compiled, if `kept` is not of the same operation.
+    fn compiled(self, kept: Option<&Entry>) -> Result<(Arc<OperationSchema>, Digest), String> {
+        match (self, kept) {
+            (Self::Compiled(schema, digest), _) => Ok((schema, digest)),
+            (Self::Spec(spec), Some(kept)) if *kept.spec() == spec => Ok((Arc::clone(&kept.schema), kept.schema_digest)),
+            (Self::Spec(spec), _) => {
+                let digest = actions::schema_digest(&spec);
+                let schema = OperationSchema::compile(spec).map_err(|error| error.to_string())?;
+                Ok((Arc::new(schema), digest))
+            }
+        }
+    }
+}
+
 impl Entry {
-    fn of(spec: OperationSpec, local: Option<Local>, plugins: &Snapshot, config: &ChainConfig) -> Result<Self, String> {
-        let schema = OperationSchema::compile(spec).map_err(|error| error.to_string())?;
+    fn of(
+        schema: Result<(Arc<OperationSchema>, Digest), String>,
+        own: &Own,
+        plugins: &Snapshot,
+        config: &ChainConfig,
+    ) -> Result<Self, String> {
+        let (schema, schema_digest) = schema?;
         let spec = schema.spec();
-        let (live, fallbacks, has_static) = providers(&spec.name, local, plugins, config);
+        let (live, fallbacks, has_static) = providers(&spec.name, own, plugins, config);
         let static_answer = config.static_answer.clone().filter(|_| has_static);
         if let Some(answer) = &static_answer {
             schema.check_output(answer).map_err(|failure| format!("static_answer: {}", failure.message))?;
         }
-        let timeout = config.timeout.unwrap_or_else(|| local.map_or(DEFAULT_TIMEOUT, |local| local.operation().timeout));
-        let schema_digest = Digest::of(format!("{} {}", spec.input_schema, spec.output_schema).as_bytes());
+        let timeout = config.timeout.unwrap_or_else(|| own.timeout());
         let mut parts: Vec<Vec<u8>> = vec![schema_digest.as_bytes().to_vec()];
         parts.extend(live.iter().map(|live| match live {
             Live::Local(local) => format!("{local:?} {}", env!("CARGO_PKG_VERSION")).into_bytes(),
             Live::Adapter { generation, .. } => generation.digest().as_bytes().to_vec(),
+            Live::Service(action) => action.revision().into_bytes(),
         }));
         let revision = Digest::of_parts(parts.iter().map(Vec::as_slice));
         Ok(Self {
@@ -178,7 +245,8 @@ impl Entry {
             fallbacks,
             static_answer,
             enabled: config.enabled,
-            flag: config.flag.clone().unwrap_or_else(|| spec.name.clone()),
+            // A flag's name has no dots.
+            flag: config.flag.clone().unwrap_or_else(|| spec.name.replace('.', "-")),
             caching: config.caching,
             schema_digest,
             revision,
@@ -191,6 +259,14 @@ impl Entry {
         self.schema.spec()
     }
 
+    /// Why nobody answers in full, if that is because a service is kept and not called.
+    pub(crate) fn inactive(&self) -> Option<Failure> {
+        self.live.iter().find_map(|live| match live {
+            Live::Service(action) if action.service().status != ServiceStatus::Active => Some(actions::inactive(action.service())),
+            _ => None,
+        })
+    }
+
     /// Whether somebody may still answer after this failure of the host's own code.
     pub(crate) fn can_degrade(&self, failure: &Failure) -> bool {
         !is_about_the_input(failure) && (!self.fallbacks.is_empty() || self.static_answer.is_some())
@@ -199,19 +275,19 @@ impl Entry {
 
 type Providers = (Vec<Live>, Vec<(FallbackLevel, Arc<Generation>)>, bool);
 
-fn providers(operation: &str, local: Option<Local>, plugins: &Snapshot, config: &ChainConfig) -> Providers {
+fn providers(operation: &str, own: &Own, plugins: &Snapshot, config: &ChainConfig) -> Providers {
     let adapters = plugins.adapters(operation);
     let levels = plugins.fallbacks(operation);
     let every_level = || levels.iter().map(|(level, generation)| ((*level).clone(), Arc::clone(generation)));
     let Some(named) = &config.providers else {
         let adapters = adapters.into_iter().map(|generation| Live::Adapter { generation: Arc::clone(generation), named: false });
-        let live = adapters.chain(local.map(Live::Local)).collect();
+        let live = adapters.chain(own.live()).collect();
         return (live, every_level().collect(), true);
     };
     let (mut live, mut fallbacks, mut has_static) = (Vec::new(), Vec::new(), false);
     for name in named {
         match name.as_str() {
-            LOCAL => live.extend(local.map(Live::Local)),
+            word if [LOCAL, SERVICE].contains(&word) => live.extend(own.live().filter(|_| word == own.word())),
             FALLBACKS => fallbacks.extend(every_level()),
             STATIC => has_static = true,
             id => {
@@ -234,7 +310,7 @@ mod tests {
     use super::*;
 
     fn table(chains: &Chains) -> Table {
-        Table::build(&Snapshot::default(), chains)
+        Table::build(&Snapshot::default(), &ServiceSnapshot::default(), chains, None)
     }
 
     #[test]

@@ -27,14 +27,14 @@ use breakwater_inference::{DeviceKind, DeviceReport, EmbedderInfo, Embedding, Pr
 use breakwater_operations::search::SearchConfig;
 use breakwater_operations::{
     Caching, ChainConfig, Chains, CropInput, DetectInput, Detectors, Embedder, ImageSource, MediaRoot, Operations, OperationsConfig, Parts,
-    Readiness, ReadinessConfig, WantedSize, readiness,
+    Readiness, ReadinessConfig, SchemaCompiler, WantedSize, readiness,
 };
 use breakwater_plugins::{Catalogue, Compiler, Detect, MemoryRecords, Ports, RuntimeConfig};
 use breakwater_resilience::CpuPermits;
 use breakwater_search::ProductCatalogue;
 use breakwater_sidecar::{NoSidecarObserver, ReaperCommand, Sidecars};
 use breakwater_telemetry::{Metrics, Tracer};
-use breakwater_upstream::{NoUpstreamObserver, Upstreams, UpstreamsConfig};
+use breakwater_upstream::{MemoryServiceCatalogueRecords, NoUpstreamObserver, ServiceCatalogue, Upstreams, UpstreamsConfig};
 use breakwater_vision::{Image, Limits};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -228,6 +228,7 @@ impl Stage {
             detectors,
             catalogue,
             cpu: cpu.clone(),
+            services: services(&upstreams).await,
             upstreams,
             cache: Cache::start(CacheConfig::default()).await.unwrap(),
             flags: Flags::open(Arc::new(MemoryFlagRecords::default()), BTreeMap::new()).await.unwrap(),
@@ -242,6 +243,13 @@ impl Stage {
     fn context(&self) -> CallContext {
         CallContext::root(Principal::Anonymous, Duration::from_secs(20))
     }
+}
+
+/// Services in memory, whose endpoints are upstreams.
+async fn services(upstreams: &Arc<Upstreams>) -> Arc<ServiceCatalogue> {
+    let services = ServiceCatalogue::open(Arc::new(MemoryServiceCatalogueRecords::default()), Arc::new(SchemaCompiler)).await.unwrap();
+    upstreams.follow_services(&services);
+    services
 }
 
 fn coffee() -> Bytes {

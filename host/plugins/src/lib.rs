@@ -66,7 +66,10 @@ pub use ports::{
 pub use ranking::{MAX_CANDIDATES, RankCandidate, RankRequest, Ranked, RankerInfo};
 pub use reach::{Names, Reach, ReachGrant, ReachGrants};
 pub use records::{CatalogueRecords, CatalogueState, GenerationRecord, MemoryRecords, RecordsError};
-pub use schema::OperationSchema;
+pub use schema::{
+    MAX_APPLIED, MAX_ENUM, MAX_NESTED, MAX_PATTERN, MAX_PATTERNS, MAX_REFERENCES, MAX_SCHEMA_BYTES, MAX_SCHEMA_DEPTH, OperationSchema,
+    SchemaViolation, schema_violations,
+};
 pub use snapshot::Snapshot;
 pub use usage::{CallUsage, GuestCall};
 pub use world::World;

@@ -286,7 +286,10 @@ impl Check for Chain {
             if let Some(provider) = providers.iter().find(|provider| !is_kebab(provider)) {
                 blame(
                     "providers",
-                    format!("expected \"local\", a plugin id, \"fallbacks\" or \"static\", got {}", crate::value::quoted(provider)),
+                    format!(
+                        "expected \"local\", \"service\", a plugin id, \"fallbacks\" or \"static\", got {}",
+                        crate::value::quoted(provider)
+                    ),
                 );
             }
             if providers.iter().any(|provider| provider == "static") && self.static_answer.is_none() {

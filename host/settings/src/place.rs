@@ -6,6 +6,8 @@ use crate::reader::ENVIRONMENT_PREFIX;
 
 /// The longest name of an upstream, sidecar, chain or flag, in bytes.
 pub const MAX_NAME: usize = 64;
+/// The longest name of a service or of an action, in bytes.
+const MAX_ACTION_NAME: usize = 128;
 
 /// One key of one section or entry.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,6 +49,18 @@ pub(crate) fn name_of_variable(text: &str) -> String {
 pub(crate) fn is_kebab(text: &str) -> bool {
     let word = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
     text.len() <= MAX_NAME && text.split('-').all(word)
+}
+
+/// Whether an entry of a named section may be called so. Chains are named like operations, and the action of a service is called
+/// `service.action`.
+pub(crate) fn may_name(section: &str, text: &str) -> bool {
+    let of_service = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_' | b'.');
+    let of_action = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let is_action = |(service, action): (&str, &str)| {
+        let lengths = [service, action].iter().all(|name| (1..=MAX_ACTION_NAME).contains(&name.len()));
+        lengths && service.bytes().all(of_service) && action.bytes().all(of_action)
+    };
+    is_kebab(text) || (section == "chains" && text.rsplit_once('.').is_some_and(is_action))
 }
 
 /// Why a name cannot be used.

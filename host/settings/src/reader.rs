@@ -10,7 +10,7 @@ use toml::de::DeTable;
 
 use crate::check::Check;
 use crate::legacy::{LEGACY, Unit};
-use crate::place::{Place, is_kebab, name_of_variable, no_name};
+use crate::place::{Place, is_kebab, may_name, name_of_variable, no_name};
 use crate::problem::{Origin, Problem};
 use crate::section::{Declared, Key};
 use crate::settings::SECTIONS;
@@ -113,7 +113,8 @@ impl<'a> Reader<'a> {
         let section = T::SECTION.name;
         let in_file = self.file.get(section).and_then(|value| value.get_ref().as_table());
         let in_file = in_file.into_iter().flat_map(|table| table.iter().filter(|(_, value)| value.get_ref().is_table()));
-        let mut names: BTreeSet<String> = in_file.map(|(name, _)| name.get_ref().to_string()).filter(|name| is_kebab(name)).collect();
+        let mut names: BTreeSet<String> =
+            in_file.map(|(name, _)| name.get_ref().to_string()).filter(|name| may_name(section, name)).collect();
         names.extend(self.named.iter().filter(|(of, _)| *of == section).map(|(_, name)| name.clone()));
         if names.len() > MAX_ENTRIES {
             let message = format!("there are {}; at most {MAX_ENTRIES} are possible", names.len());

@@ -269,6 +269,13 @@ impl Upstreams {
         self.urls.send(context, url, request, hosts).await
     }
 
+    /// Takes the right to repeat a call from an upstream's retry budget, for whoever repeats calls as a whole. An upstream that is not known
+    /// has none that could be used up.
+    #[must_use]
+    pub fn take_retry(&self, name: &str) -> bool {
+        self.upstream(name).is_ok_and(|upstream| upstream.line().pipeline.budget().try_take())
+    }
+
     /// How every upstream is, by name.
     #[must_use]
     pub fn status(&self) -> Vec<UpstreamStatus> {

@@ -66,15 +66,29 @@ pub struct EmbeddedExecutor {
 }
 
 impl EmbeddedExecutor {
-    /// Starts the executor and goes on with what a process that ended has left.
+    /// An executor that takes executions, and goes on with what earlier processes left once it is told to [`Self::adopt`]: when the
+    /// operations are there that steps call.
     ///
     /// # Errors
     /// `workflow.store` (unavailable) when the records cannot be used.
-    pub async fn start(config: EmbeddedConfig, records: Arc<dyn WorkflowRecords>, runner: Arc<dyn StepRunner>) -> Result<Self, Failure> {
+    pub async fn prepare(config: EmbeddedConfig, records: Arc<dyn WorkflowRecords>, runner: Arc<dyn StepRunner>) -> Result<Self, Failure> {
         records.beat(&config.node, config.lease).await.map_err(stored)?;
-        let inner = Inner::new(config, records, runner);
-        inner.tasks.spawn(adopt::adopt(Arc::clone(&inner)));
-        Ok(Self { inner })
+        Ok(Self { inner: Inner::new(config, records, runner) })
+    }
+
+    /// Goes on with what a process that ended has left, now and from then on.
+    pub fn adopt(&self) {
+        self.inner.tasks.spawn(adopt::adopt(Arc::clone(&self.inner)));
+    }
+
+    /// Both at once.
+    ///
+    /// # Errors
+    /// As [`Self::prepare`].
+    pub async fn start(config: EmbeddedConfig, records: Arc<dyn WorkflowRecords>, runner: Arc<dyn StepRunner>) -> Result<Self, Failure> {
+        let executor = Self::prepare(config, records, runner).await?;
+        executor.adopt();
+        Ok(executor)
     }
 
     /// Begins no further step, waits for those that run until `deadline`, and lets other processes go on.
@@ -93,12 +107,6 @@ impl EmbeddedExecutor {
     #[must_use]
     pub fn running(&self) -> usize {
         self.inner.running().len()
-    }
-
-    /// The steps at which an execution is that is under way here.
-    #[must_use]
-    pub fn current_steps(&self, id: &str) -> Vec<String> {
-        self.inner.run(id).map(|run| run.log().current()).unwrap_or_default()
     }
 }
 
@@ -124,6 +132,10 @@ impl Executor for EmbeddedExecutor {
 
     fn wait<'a>(&'a self, id: &'a str, patience: Duration) -> BoxFuture<'a, Result<Execution, Failure>> {
         Box::pin(self.inner.wait(id, patience))
+    }
+
+    fn current_steps(&self, id: &str) -> Vec<String> {
+        self.inner.run(id).map(|run| run.log().current()).unwrap_or_default()
     }
 
     fn changed<'a>(&'a self, id: &'a str, after: u64, patience: Duration) -> BoxFuture<'a, Result<u64, Failure>> {

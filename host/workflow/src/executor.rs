@@ -43,6 +43,9 @@ pub trait Executor: Send + Sync + 'static {
     /// Waits until an execution has ended or `patience` is over, and says how it is then.
     fn wait<'a>(&'a self, id: &'a str, patience: Duration) -> Answer<'a, Execution>;
 
+    /// The paths of the steps at which an execution is, as far as this process runs it.
+    fn current_steps(&self, id: &str) -> Vec<String>;
+
     /// Waits until something happened in an execution after event `after`, it has ended, or `patience` is over; the number of its last event.
     fn changed<'a>(&'a self, id: &'a str, after: u64, patience: Duration) -> Answer<'a, u64>;
 

@@ -51,7 +51,13 @@ async fn serve(settings: &Settings, stop: &CancellationToken) -> Result<()> {
     let host = host?;
     let readiness = Readiness::new(compose::readiness_config(settings), stop.clone());
     let models = Models::new(Arc::clone(&host.inference));
-    let state = AppState { operations: host.operations.clone(), models, readiness: readiness.clone(), metrics: host.metrics.clone() };
+    let state = AppState {
+        operations: host.operations.clone(),
+        models,
+        readiness: readiness.clone(),
+        workflows: host.workflows.clone(),
+        metrics: host.metrics.clone(),
+    };
     let server = Server::bind(compose::http_config(settings), state).await?;
     let addresses: Vec<_> = server.local_addrs().iter().map(|address| format!("http://{address}")).collect();
 
@@ -69,6 +75,8 @@ async fn serve(settings: &Settings, stop: &CancellationToken) -> Result<()> {
         ready?;
         // After the plugins: what is imported also gets the vector of a fallback's descriptor.
         host.operations.start_search().await;
+        // After the plugins too: steps call what they offer.
+        host.executor.adopt();
         tasks.spawn("search-metrics", host.spaces.clone().watch(host.operations.clone(), stop.clone()));
         tasks.spawn("readiness", readiness.watch(host.operations.clone(), stop.clone()));
         if let (true, Some(folder)) = (settings.plugins.watch, folder) {

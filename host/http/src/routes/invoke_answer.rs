@@ -112,6 +112,19 @@ pub(crate) fn answer(headers: &HeaderMap, outcome: Outcome<Payload>, context: &C
     }
 }
 
+/// The output alone, with the rest in headers.
+pub(crate) fn output(outcome: Outcome<Payload>, context: &CallContext) -> Response {
+    let (payload, history) = HistoryBody::of(outcome, context);
+    let mut response = json::answer(&payload.json);
+    for (name, value) in history.headers() {
+        // A value that cannot be a header (a level may be named by a guest) is left out rather than failing the call.
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            response.headers_mut().insert(HeaderName::from_static(name), value);
+        }
+    }
+    response
+}
+
 impl From<Attachment> for AttachmentBody {
     fn from(Attachment { media_type, bytes }: Attachment) -> Self {
         Self { media_type, data: STANDARD.encode(bytes) }
@@ -237,6 +250,19 @@ mod tests {
             assert_eq!(headers[name], value, "{name}");
         }
         assert_eq!(answered("application/octet-stream", 1).await.0["content-type"], "application/octet-stream");
+    }
+
+    #[tokio::test]
+    async fn an_output_alone_has_the_rest_in_headers() {
+        let context = CallContext::root(Principal::Anonymous, Duration::from_secs(1));
+        let (parts, body) = output(outcome(0), &context).into_parts();
+        let body: Value = serde_json::from_slice(&axum::body::to_bytes(body, 1 << 20).await.unwrap()).unwrap();
+        assert_eq!(body, json!({ "title": "Résumé \u{1f600}\u{7f}" }));
+        assert_eq!(
+            (parts.headers["x-breakwater-served-by"].as_bytes(), parts.headers["x-breakwater-level"].as_bytes()),
+            (&b"host:static"[..], &b"basic"[..])
+        );
+        assert_eq!(parts.headers["content-type"], "application/json");
     }
 
     #[tokio::test]

@@ -6,7 +6,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::crop::CropInput;
+use crate::json::batch::check_options;
 use crate::json::crop::{self, RatioJson};
+use crate::json::read;
 use crate::output_size::WantedSize;
 use crate::source::ImageSource;
 
@@ -73,6 +75,21 @@ impl OptionsJson {
 }
 
 impl ProcessingOptions {
+    /// As callers write them.
+    ///
+    /// # Errors
+    /// `batch.options-invalid` with the violations, `crop.ratio-invalid`.
+    pub fn of_json(value: Value) -> Result<Self, Failure> {
+        check_options(&value).map_err(|failure| {
+            let invalid = Failure::invalid("batch.options-invalid", failure.message);
+            match failure.detail {
+                Some(detail) => invalid.with_detail(detail),
+                None => invalid,
+            }
+        })?;
+        read::<OptionsJson>(value)?.over(&Self::default())
+    }
+
     /// The crop of an image.
     #[must_use]
     pub fn crop_of(&self, image: ImageSource) -> CropInput {
@@ -108,5 +125,36 @@ impl ProcessingOptions {
             fields.insert("confidence_threshold".to_owned(), json!(crate::json::double(threshold)));
         }
         Some(fields)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_read_with_the_names_of_the_client() {
+        let options = ProcessingOptions::of_json(json!({
+            "target_aspect_ratio": "4:6", "crop_strategy": "center", "detection_types": ["face"], "confidence_threshold": 0.7,
+            "output_format": "webp", "quality": 80, "width": 400, "keep_metadata": true, "strategy_parameters": { "x": 1 }
+        }));
+        let options = options.unwrap();
+        let fields = options.crop_fields();
+        assert_eq!((&fields["output_format"], &fields["width"], &fields["store"]), (&json!("webp"), &json!(400), &json!(true)));
+        assert_eq!((&fields["target_aspect_ratio"], &fields["keep_metadata"]), (&json!({ "width": 4, "height": 6 }), &json!(true)));
+        assert!(!fields.contains_key("image_path"));
+        assert_eq!(Value::Object(options.detect_fields().unwrap()), json!({ "detection_types": ["face"], "confidence_threshold": 0.7 }));
+        assert_eq!(ProcessingOptions::of_json(json!({})).unwrap(), ProcessingOptions::default());
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_named() {
+        for wrong in
+            [json!({ "quality": 101 }), json!({ "qualty": 80 }), json!([]), json!({ "output_format": "gif" }), json!({ "width": 0 })]
+        {
+            let failure = ProcessingOptions::of_json(wrong.clone()).unwrap_err();
+            assert_eq!(failure.code, "batch.options-invalid", "{wrong}");
+            assert!(failure.detail.unwrap()["violations"][0]["pointer"].as_str().unwrap().starts_with("/processing_options"), "{wrong}");
+        }
     }
 }

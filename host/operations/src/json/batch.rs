@@ -1,6 +1,9 @@
 //! `process-batch` as JSON, with the names of the image-processing client.
 
+use std::sync::LazyLock;
+
 use breakwater_core::{Failure, FailureKind, OperationSpec, Payload};
+use breakwater_plugins::OperationSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -84,8 +87,7 @@ pub(crate) fn spec() -> OperationSpec {
     }
 }
 
-/// The schema of `processing_options`.
-pub(crate) fn options_schema() -> Value {
+fn options_schema() -> Value {
     let edge = json!({ "type": "integer", "minimum": 1, "maximum": 65_535 });
     json!({
         "type": "object",
@@ -103,6 +105,16 @@ pub(crate) fn options_schema() -> Value {
         },
         "additionalProperties": false
     })
+}
+
+/// Holds `processing_options` against their schema.
+///
+/// # Errors
+/// A failure that lists the violations, with pointers below `/processing_options`.
+pub(crate) fn check_options(options: &Value) -> Result<(), Failure> {
+    static SCHEMA: LazyLock<Option<OperationSchema>> = LazyLock::new(|| OperationSchema::compile(spec()).ok());
+    let schema = SCHEMA.as_ref().ok_or_else(|| Failure::internal("the schema of process-batch is none"))?;
+    schema.check_input(&json!({ "processing_options": options }))
 }
 
 /// Whether a call asks for more than remote services know, which take images by their paths alone.
@@ -173,8 +185,6 @@ fn item(item: BatchItem) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use breakwater_plugins::OperationSchema;
-
     use super::*;
 
     #[test]

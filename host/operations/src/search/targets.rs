@@ -66,6 +66,8 @@ impl Operations {
                 match live {
                     Live::Adapter { generation, .. } => targets.push(Target::Adapter(Arc::clone(generation))),
                     Live::Local(_) => targets.extend(self.indexed_models().into_iter().map(Target::Model)),
+                    // The action of a service is an operation of its own.
+                    Live::Service(_) => {}
                 }
             }
         }

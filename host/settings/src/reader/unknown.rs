@@ -6,7 +6,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::Reader;
-use crate::place::{environment_variable, is_kebab, no_name, table};
+use crate::place::{environment_variable, may_name, no_name, table};
 use crate::problem::Problem;
 use crate::section::Section;
 use crate::settings::SECTIONS;
@@ -35,7 +35,9 @@ impl Reader<'_> {
         for (name, value) in entries.iter() {
             let key = table(section.name, Some(name.get_ref()));
             match value.get_ref().as_table() {
-                Some(table) if is_kebab(name.get_ref()) => unknown.extend(self.unknown_keys(section, Some(name.get_ref()), table)),
+                Some(table) if may_name(section.name, name.get_ref()) => {
+                    unknown.extend(self.unknown_keys(section, Some(name.get_ref()), table))
+                }
                 Some(_) => {
                     let (origin, message) = (self.source.at(&name.span()), no_name(name.get_ref()));
                     unknown.push(Problem { origin, key: Some(key), message, suggestion: None });

@@ -4,9 +4,10 @@ use crate::json_text::JsonText;
 use crate::section::section;
 
 section! {
-    /// How an operation is answered, by its name. What is not set is the operation's own.
+    /// How an operation is answered, by its name; that of a service's action is in quotes: `[chains."service.action"]`. What is not set is
+    /// the operation's own.
     Chain = "chains" named {
-        /// Who is asked, in this order: `local` (the host's own code), ids of plugins, `fallbacks`, `static`.
+        /// Who is asked, in this order: `local` (the host's own code), `service` (whose action it is), ids of plugins, `fallbacks`, `static`.
         providers: Option<Vec<String>> = "" (Restart);
         /// The longest the operation may take.
         timeout: Option<Duration> = "" in r#""1ms""# to r#""1h""# (Restart);

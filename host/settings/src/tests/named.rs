@@ -149,7 +149,7 @@ fn values_of_an_entry_that_contradict_each_other_are_refused() {
     let chains = [
         ("providers = []\n", "chains.a.providers: expected 1 to 16"),
         ("providers = [\"local\", \"local\"]\n", "\"local\" is there twice"),
-        ("providers = [\"Local\"]\n", "expected \"local\", a plugin id"),
+        ("providers = [\"Local\"]\n", "expected \"local\", \"service\", a plugin id"),
         ("providers = [\"static\"]\n", "\"static\" needs a static_answer"),
         ("flag = \"A\"\n", "chains.a.flag: \"A\" is no name"),
     ];
@@ -264,4 +264,16 @@ fn a_password_of_redis_is_not_shown() {
     let settings = parse("[cache]\nredis_url = \"redis://:secret@localhost:6379\"\n").unwrap();
     assert_eq!(settings.cache.redis_url.as_ref().unwrap().reveal(), "redis://:secret@localhost:6379");
     assert!(!format!("{settings:?}{:?}", settings.entries()).contains("secret"));
+}
+
+#[test]
+fn a_chain_may_be_named_like_the_action_of_a_service_and_nothing_else_may() {
+    let settings = parse("[chains.\"text_v2.x-extraction.Extract_it\"]\nenabled = false\n").unwrap();
+    assert!(!settings.chains["text_v2.x-extraction.Extract_it"].enabled);
+    let long = format!("{}.a", "a".repeat(129));
+    for name in ["Text.extract", "text.", ".extract", "text.ex tract", "text", &long] {
+        let kebab = name == "text";
+        assert_eq!(parse(&format!("[chains.\"{name}\"]\nenabled = false\n")).is_ok(), kebab, "{name}");
+    }
+    assert!(problems(parse("[flags.\"text.extract\"]\n")).contains("is no name"));
 }

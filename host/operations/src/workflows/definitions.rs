@@ -1,0 +1,193 @@
+//! Storing definitions: checked as a whole, every problem told, and each change a new version.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use breakwater_core::{Failure, FailureKind};
+use breakwater_plugins::schema_violations;
+use breakwater_workflow::validate::{self, Known, Problem, Report};
+use breakwater_workflow::{Definition, Part, Range, RecordsError, StepOperation, StepRunner as _, Workflow, WorkflowStatus};
+use serde_json::{Map, Value, json};
+
+use super::{OperationSteps, Workflows};
+
+/// Workflows that are looked at to see whether they start each other in a ring.
+const MAX_RELATED: usize = 256;
+
+/// A workflow that was stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stored {
+    /// The workflow.
+    pub workflow: Workflow,
+    /// What may keep it from being executed.
+    pub warnings: Vec<Problem>,
+}
+
+/// What is to become of a workflow. What is absent stays as it is.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Change {
+    /// Fields of the definition's document; one that is `null` goes.
+    pub fields: Map<String, Value>,
+    /// Whether it may be started.
+    pub status: Option<WorkflowStatus>,
+}
+
+impl Workflows {
+    /// Adds a workflow. With `strict`, services that are not registered are errors.
+    ///
+    /// # Errors
+    /// `workflow.invalid` (invalid request) with every violation and its JSON Pointer, `workflow.name-taken` (invalid request),
+    /// `workflow.store` (unavailable).
+    pub async fn create(&self, document: &Value, strict: bool) -> Result<Stored, Failure> {
+        let (definition, warnings) = self.checked(document, strict).await?;
+        let now = now_ms();
+        let id = uuid::Uuid::now_v7().to_string();
+        let name = definition.name.clone();
+        let workflow = Workflow { id, version: 1, status: WorkflowStatus::Active, definition, created_at_ms: now, updated_at_ms: now };
+        self.records().put_workflow(&workflow).await.map_err(|error| match error {
+            RecordsError::Conflict => name_taken(&name),
+            error => stored(error),
+        })?;
+        Ok(Stored { workflow, warnings })
+    }
+
+    /// Changes a workflow: its next version. Executions that run keep theirs.
+    ///
+    /// # Errors
+    /// `workflow.unknown` (not found), otherwise as [`Self::create`]; `workflow.conflict` (invalid request): it was changed meanwhile.
+    pub async fn update(&self, id: &str, change: Change, strict: bool) -> Result<Stored, Failure> {
+        let before = self.get(id, None).await?;
+        let mut document =
+            serde_json::to_value(&before.definition).map_err(|error| Failure::internal("a definition is no JSON").caused_by(error))?;
+        if let Value::Object(fields) = &mut document {
+            for (name, value) in change.fields {
+                if value.is_null() { drop(fields.remove(&name)) } else { drop(fields.insert(name, value)) }
+            }
+        }
+        let (definition, warnings) = self.checked(&document, strict).await?;
+        let name = definition.name.clone();
+        let is_renamed = name != before.definition.name;
+        let status = change.status.unwrap_or(before.status);
+        let workflow = Workflow { version: before.version + 1, status, definition, updated_at_ms: now_ms(), ..before };
+        self.records().put_workflow(&workflow).await.map_err(|error| match error {
+            RecordsError::Conflict if is_renamed => name_taken(&name),
+            error => stored(error),
+        })?;
+        Ok(Stored { workflow, warnings })
+    }
+
+    /// Says what is wrong with a document, without storing it.
+    ///
+    /// # Errors
+    /// `workflow.store` (unavailable). What is wrong with the document is in the report.
+    pub async fn validate(&self, document: &Value, strict: bool) -> Result<Report, Failure> {
+        match validate::parse(document) {
+            Ok(definition) => Ok(validate::validate(&definition, &self.known(&definition).await?, strict)),
+            Err(errors) => Ok(Report { errors, warnings: Vec::new() }),
+        }
+    }
+
+    /// A workflow by its id or name: the latest version, or one of them.
+    ///
+    /// # Errors
+    /// `workflow.unknown` (not found), `workflow.store` (unavailable).
+    pub async fn get(&self, id: &str, version: Option<u32>) -> Result<Workflow, Failure> {
+        self.records().workflow(id, version).await.map_err(stored)?.ok_or_else(|| unknown(id))
+    }
+
+    /// The latest version of each workflow, the newest first.
+    ///
+    /// # Errors
+    /// `workflow.store` (unavailable).
+    pub async fn list(&self, status: Option<WorkflowStatus>, range: Range) -> Result<Part<Workflow>, Failure> {
+        self.records().workflows(status, range).await.map_err(stored)
+    }
+
+    /// Forgets a workflow; executions that run go on. Gives its id.
+    ///
+    /// # Errors
+    /// `workflow.unknown` (not found), `workflow.store` (unavailable).
+    pub async fn remove(&self, id: &str) -> Result<String, Failure> {
+        let workflow = self.get(id, None).await?;
+        if self.records().remove_workflow(&workflow.id).await.map_err(stored)? { Ok(workflow.id) } else { Err(unknown(id)) }
+    }
+
+    async fn checked(&self, document: &Value, strict: bool) -> Result<(Definition, Vec<Problem>), Failure> {
+        let definition = validate::parse(document).map_err(|problems| invalid(&problems))?;
+        let report = validate::validate(&definition, &self.known(&definition).await?, strict);
+        if report.is_valid() { Ok((definition, report.warnings)) } else { Err(invalid(&report.errors)) }
+    }
+
+    /// What the host knows, with the workflows that the definition starts and those that they start.
+    async fn known(&self, definition: &Definition) -> Result<HostKnown, Failure> {
+        let mut workflows = HashMap::new();
+        let mut waiting: Vec<String> = validate::started_workflows(definition).into_iter().collect();
+        while let Some(id) = waiting.pop() {
+            if workflows.contains_key(&id) || workflows.len() >= MAX_RELATED {
+                continue;
+            }
+            if let Some(workflow) = self.records().workflow(&id, None).await.map_err(stored)? {
+                waiting.extend(validate::started_workflows(&workflow.definition));
+                workflows.insert(id, Arc::new(workflow.definition));
+            }
+        }
+        Ok(HostKnown { steps: OperationSteps(Arc::clone(self.operations())), workflows })
+    }
+}
+
+struct HostKnown {
+    steps: OperationSteps,
+    workflows: HashMap<String, Arc<Definition>>,
+}
+
+impl Known for HostKnown {
+    fn operation(&self, name: &str) -> Option<StepOperation> {
+        self.steps.operation(name)
+    }
+
+    fn has_service(&self, name: &str) -> bool {
+        self.steps.has_service(name)
+    }
+
+    fn workflow(&self, id: &str) -> Option<Arc<Definition>> {
+        self.workflows.get(id).cloned()
+    }
+
+    fn schema_problem(&self, schema: &Value) -> Option<String> {
+        schema_violations(schema).into_iter().next().map(|violation| format!("{}: {}", violation.pointer, violation.message))
+    }
+}
+
+fn invalid(problems: &[Problem]) -> Failure {
+    let violations: Vec<Value> =
+        problems.iter().map(|problem| json!({ "pointer": problem.pointer, "code": problem.code, "message": problem.message })).collect();
+    let first = problems.first().map(|first| format!("{}: {}", first.pointer, first.message)).unwrap_or_default();
+    let more = if problems.len() > 1 { format!(" ({} problems)", problems.len()) } else { String::new() };
+    Failure::invalid("workflow.invalid", format!("the workflow does not make sense{more}: {first}"))
+        .with_detail(json!({ "violations": violations }))
+}
+
+fn name_taken(name: &str) -> Failure {
+    Failure::invalid("workflow.name-taken", format!("another workflow is called `{name}`; update that one, or choose another name"))
+}
+
+fn unknown(id: &str) -> Failure {
+    let id: String = id.chars().take(128).collect();
+    let detail = json!({ "resource_type": "workflow", "resource_id": id });
+    Failure::new(FailureKind::NotFound, "workflow.unknown", format!("there is no workflow `{id}`")).with_detail(detail)
+}
+
+pub(crate) fn stored(error: RecordsError) -> Failure {
+    match error {
+        RecordsError::Conflict => {
+            Failure::invalid("workflow.conflict", "the workflow was changed meanwhile; read it again and repeat the change")
+        }
+        error => Failure::new(FailureKind::Unavailable, "workflow.store", "the records of workflows cannot be used at the moment")
+            .caused_by(error),
+    }
+}
+
+fn now_ms() -> u64 {
+    u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
+}
