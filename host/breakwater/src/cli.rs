@@ -1,5 +1,6 @@
 //! What can be typed.
 
+mod batch;
 mod search;
 mod service;
 mod sheet;
@@ -13,6 +14,7 @@ use breakwater_core::{AspectRatio, DetectionKind};
 use breakwater_operations::Format;
 use clap::{Args, Parser, Subcommand};
 
+pub(crate) use batch::BatchArguments;
 pub(crate) use search::{IndexArguments, ModelsArguments, ModelsCommand, SearchArguments};
 pub(crate) use service::ServiceCommand;
 pub(crate) use sheet::{Rotate, SheetArguments};
@@ -41,6 +43,8 @@ pub(crate) enum Command {
     Crop(CropArguments),
     /// Find faces, people and objects in pictures here, without a server
     Detect(DetectArguments),
+    /// Crop the pictures of a folder here, without a server, going on where it was interrupted
+    Batch(BatchArguments),
     /// Put pictures on pages to print, here, without a server
     Sheet(SheetArguments),
     /// Make the pictures of a folder findable, here, without a server

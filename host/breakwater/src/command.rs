@@ -1,5 +1,6 @@
 //! One module per command.
 
+pub(crate) mod batch;
 pub(crate) mod call;
 pub(crate) mod compile_component;
 pub(crate) mod config;

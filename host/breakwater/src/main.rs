@@ -32,6 +32,7 @@ fn main() -> ExitCode {
         Command::Config(command) => command::config::run(command),
         Command::Crop(arguments) => command::crop::run(arguments),
         Command::Detect(arguments) => command::detect::run(arguments),
+        Command::Batch(arguments) => command::batch::run(arguments),
         Command::Sheet(arguments) => command::sheet::run(arguments),
         Command::Index(arguments) => command::index::run(arguments),
         Command::Search(arguments) => command::search::run(arguments),

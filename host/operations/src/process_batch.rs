@@ -68,7 +68,7 @@ impl Operations {
         let started = Instant::now();
         let ProcessBatchInput { images, options } = input;
         check_count(images.len(), MAX_IMAGES)?;
-        self.check_processing(&options)?;
+        self.check_processing(&options, true)?;
         let nested = context.nested()?;
         let context = CallContext { deadline: nested.deadline.reserving(ANSWER_RESERVE), ..nested };
         let at_once = self.cpu().statistics().threads + AHEAD;
@@ -107,15 +107,15 @@ impl Operations {
         }
     }
 
-    /// Refuses what would be wrong with every image.
+    /// Refuses what would be wrong with every image. `store` is whether results are written below the media root.
     ///
     /// # Errors
     /// As [`Self::crop`] for a wrong request.
-    pub(crate) fn check_processing(&self, options: &ProcessingOptions) -> Result<(), Failure> {
+    pub fn check_processing(&self, options: &ProcessingOptions, store: bool) -> Result<(), Failure> {
         if options.threshold.is_some_and(|threshold| !(0.0..=1.0).contains(&threshold)) {
             return Err(Failure::invalid("detect.threshold-invalid", "the threshold is a number from 0 to 1"));
         }
-        self.check_crop(&CropInput { store: true, ..options.crop_of(ImageSource::Path(String::new())) })
+        self.check_crop(&CropInput { store, ..options.crop_of(ImageSource::Path(String::new())) })
     }
 }
 

@@ -8,7 +8,7 @@ use breakwater_operations::batches::MAX_CONCURRENCY;
 use clap::Args;
 use serde_json::Value;
 
-use super::{Places, parameters};
+use super::Places;
 
 /// Results get the names of their pictures, with the end of their format. The same command goes on where an interrupted one was, does
 /// pictures again that have changed or failed, and leaves the others alone
@@ -26,7 +26,7 @@ pub(crate) struct BatchArguments {
     #[arg(long, value_name = "NAME", default_value = breakwater_operations::plan::DEFAULT_STRATEGY)]
     pub(crate) strategy: String,
     /// Parameters of the strategy: a JSON object
-    #[arg(long, value_name = "JSON", value_parser = parameters)]
+    #[arg(long, value_name = "JSON")]
     pub(crate) parameters: Option<Value>,
     /// jpeg, png, webp or avif; without it, that of each picture
     #[arg(long)]
@@ -68,8 +68,16 @@ mod tests {
         let Ok(Cli { command: Command::Batch(batch) }) = parse(&["--aspect", "4:6", "--out", "done", "--concurrency", "64"]) else {
             panic!("a batch")
         };
-        assert_eq!((batch.aspect.unwrap().to_string(), batch.strategy.as_str(), batch.concurrency), ("4:6".into(), "center_faces", Some(64)));
-        for wrong in [&["--aspect", "4:6"][..], &["--out", "x", "--aspect", "four"], &["--out", "x", "--concurrency", "65"], &["--out", "x", "--concurrency", "0"]] {
+        assert_eq!(
+            (batch.aspect.unwrap().to_string(), batch.strategy.as_str(), batch.concurrency),
+            ("4:6".into(), "center_faces", Some(64))
+        );
+        for wrong in [
+            &["--aspect", "4:6"][..],
+            &["--out", "x", "--aspect", "four"],
+            &["--out", "x", "--concurrency", "65"],
+            &["--out", "x", "--concurrency", "0"],
+        ] {
             assert!(parse(wrong).is_err(), "{wrong:?}");
         }
     }

@@ -108,7 +108,8 @@ impl ProcessingOptions {
     }
 
     /// The input of `crop-image` but for the image.
-    pub(crate) fn crop_fields(&self) -> Map<String, Value> {
+    #[must_use]
+    pub fn crop_fields(&self) -> Map<String, Value> {
         let payload = crop::to_payload(&self.crop_of(ImageSource::Path(String::new())));
         let Value::Object(mut fields) = payload.json else { return Map::new() };
         fields.remove("image_path");

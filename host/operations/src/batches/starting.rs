@@ -78,12 +78,12 @@ impl Batches {
             let message = format!("images at once are 1 to {MAX_CONCURRENCY}, not {concurrency}");
             return Err(Failure::invalid("batch.concurrency-invalid", message));
         }
-        self.operations().check_processing(&options)?;
+        self.operations().check_processing(&options, true)?;
         let (described, entries) = self.listed(source).await?;
         check_count(entries.len(), MAX_IMAGES)?;
         let items = entries.into_iter().map(|entry| {
             let own = entry.own_options(&options)?;
-            own.as_ref().map_or(Ok(()), |own| self.operations().check_processing(own))?;
+            own.as_ref().map_or(Ok(()), |own| self.operations().check_processing(own, true))?;
             Ok(entry.item(own.as_ref()))
         });
         let items = items.collect::<Result<Vec<Item>, Failure>>()?;
