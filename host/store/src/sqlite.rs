@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use breakwater_core::{Failure, FailureKind};
+use sqlx::Connection;
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 
@@ -88,7 +89,12 @@ impl SqliteStore {
             .busy_timeout(BUSY_TIMEOUT)
             .foreign_keys(true)
             .pragma("cache_size", PAGE_CACHE);
-        let pool = SqlitePoolOptions::new().max_connections(MAX_CONNECTIONS).connect_with(options).await;
+        let pool = SqlitePoolOptions::new()
+            .max_connections(MAX_CONNECTIONS)
+            // A full disk makes SQLite end a transaction by itself. The library takes it to be open from then on, and could begin no other.
+            .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
+            .connect_with(options)
+            .await;
         let pool = pool.map_err(|error| StoreError::Open(error.into()))?;
         MIGRATIONS.run(&pool).await?;
         Ok(Self { pool, file: file.to_owned(), writing: Arc::default() })

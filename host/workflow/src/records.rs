@@ -50,10 +50,19 @@ pub struct Part<T> {
     pub total: u64,
 }
 
+/// How the names of workflows begin that the host brings along. Those that users define cannot begin so, and lists leave them out.
+pub const RESERVED: char = '_';
+
+/// Whether a workflow of this name is the host's own.
+#[must_use]
+pub fn is_of_the_host(name: &str) -> bool {
+    name.starts_with(RESERVED)
+}
+
 /// Which executions are meant.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ExecutionFilter {
-    /// Only of the workflow with this id.
+    /// Only of the workflow with this id; when absent, of every workflow that is not the host's own.
     pub workflow_id: Option<String>,
     /// Only with this status.
     pub status: Option<ExecutionStatus>,
@@ -167,7 +176,7 @@ pub trait WorkflowRecords: Send + Sync + 'static {
     /// The latest version of a workflow by its id or, if no id is so, by its name; or one version of it.
     fn workflow<'a>(&'a self, id: &'a str, version: Option<u32>) -> Answer<'a, Option<Workflow>>;
 
-    /// The latest version of each workflow.
+    /// The latest version of each workflow but for those of the host's own.
     fn workflows(&self, status: Option<WorkflowStatus>, range: Range) -> Answer<'_, Part<Workflow>>;
 
     /// Forgets a workflow; its versions stay until no execution is left that needs them. Whether there was one.

@@ -1,8 +1,8 @@
 //! Batches as they go over the wire.
 
 use breakwater_core::Failure;
-use breakwater_operations::batches::{Batch, BatchEntry, BatchResult, BatchSource, DEFAULT_CONCURRENCY, ManifestFormat, NewBatch};
 use breakwater_operations::ProcessingOptions;
+use breakwater_operations::batches::{Batch, BatchEntry, BatchResult, BatchSource, DEFAULT_CONCURRENCY, ManifestFormat, NewBatch};
 use breakwater_operations::workflows::StepError;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -15,7 +15,7 @@ use crate::json::Known;
 /// Many images and what is done with each. One of `images`, `folder` and `manifest`.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[schema(as = BatchRequest)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub(crate) struct BatchRequest {
     /// Paths below the media root, or objects with `image_path`, `id` and options of their own.
     #[schema(value_type = Option<Vec<BatchImageForms>>)]

@@ -212,7 +212,12 @@ pub(crate) async fn retry(State(app): State<App>, headers: HeaderMap, Path(id): 
         (status = "4XX", description = "There is none, or it has ended", body = Problem, content_type = "application/problem+json")
     )
 )]
-pub(crate) async fn pause(app: State<App>, incoming: Extension<Incoming>, id: Path<String>, headers: HeaderMap) -> Result<Response, Refusal> {
+pub(crate) async fn pause(
+    app: State<App>,
+    incoming: Extension<Incoming>,
+    id: Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
     command(app, incoming, id, headers, Wanted::Pause).await
 }
 
@@ -228,7 +233,12 @@ pub(crate) async fn pause(app: State<App>, incoming: Extension<Incoming>, id: Pa
         (status = "4XX", description = "There is none, or it is not paused", body = Problem, content_type = "application/problem+json")
     )
 )]
-pub(crate) async fn resume(app: State<App>, incoming: Extension<Incoming>, id: Path<String>, headers: HeaderMap) -> Result<Response, Refusal> {
+pub(crate) async fn resume(
+    app: State<App>,
+    incoming: Extension<Incoming>,
+    id: Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
     command(app, incoming, id, headers, Wanted::Resume).await
 }
 
@@ -244,7 +254,12 @@ pub(crate) async fn resume(app: State<App>, incoming: Extension<Incoming>, id: P
         (status = "4XX", description = "There is none, or it has ended", body = Problem, content_type = "application/problem+json")
     )
 )]
-pub(crate) async fn cancel(app: State<App>, incoming: Extension<Incoming>, id: Path<String>, headers: HeaderMap) -> Result<Response, Refusal> {
+pub(crate) async fn cancel(
+    app: State<App>,
+    incoming: Extension<Incoming>,
+    id: Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
     command(app, incoming, id, headers, Wanted::Cancel).await
 }
 

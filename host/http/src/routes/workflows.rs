@@ -254,10 +254,9 @@ pub(crate) async fn execute(
     let request: ExecuteRequest = if bytes.is_empty() { ExecuteRequest::default() } else { json::read(&bytes)? };
     let patience = request.patience(app.config.request_timeout);
     let start = request.start(id, key, &incoming)?;
-    let executor = app.workflows().executor();
-    let accepted = executor.start(start).await?.execution;
+    let accepted = app.workflows().start(start).await?.execution;
     let Some(patience) = patience else { return Ok(started(&app, accepted)) };
-    let execution = executor.wait(&accepted.id, patience).await?;
+    let execution = app.workflows().executor().wait(&accepted.id, patience).await?;
     ended(&app, execution)
 }
 

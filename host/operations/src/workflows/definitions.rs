@@ -6,11 +6,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use breakwater_core::{Failure, FailureKind};
 use breakwater_plugins::schema_violations;
+use breakwater_workflow::records::is_of_the_host;
 use breakwater_workflow::validate::{self, Known, Problem, Report};
 use breakwater_workflow::{Definition, Part, Range, RecordsError, StepOperation, StepRunner as _, Workflow, WorkflowStatus};
 use serde_json::{Map, Value, json};
 
-use super::{OperationSteps, Workflows};
+use super::{OperationSteps, Start, Started, Workflows};
 
 /// Workflows that are looked at to see whether they start each other in a ring.
 const MAX_RELATED: usize = 256;
@@ -93,7 +94,16 @@ impl Workflows {
     /// # Errors
     /// `workflow.unknown` (not found), `workflow.store` (unavailable).
     pub async fn get(&self, id: &str, version: Option<u32>) -> Result<Workflow, Failure> {
-        self.records().workflow(id, version).await.map_err(stored)?.ok_or_else(|| unknown(id))
+        let found = self.records().workflow(id, version).await.map_err(stored)?;
+        found.filter(|workflow| !is_of_the_host(&workflow.definition.name)).ok_or_else(|| unknown(id))
+    }
+
+    /// Starts a workflow, but for those of the host's own.
+    ///
+    /// # Errors
+    /// As [`super::Executor::start`].
+    pub async fn start(&self, start: Start) -> Result<Started, Failure> {
+        if is_of_the_host(&start.workflow) { Err(unknown(&start.workflow)) } else { self.executor().start(start).await }
     }
 
     /// The latest version of each workflow, the newest first.

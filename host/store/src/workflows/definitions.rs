@@ -42,9 +42,10 @@ impl SqliteStore {
     pub(super) async fn list_workflows(&self, status: Option<WorkflowStatus>, range: Range) -> Result<Part<Workflow>, RecordsError> {
         let mut total = QueryBuilder::new("SELECT count(*) FROM workflow w");
         let mut list = QueryBuilder::new(statements::WORKFLOWS);
-        if let Some(status) = status {
-            for query in [&mut total, &mut list] {
-                query.push(" WHERE w.status = ").push_bind(status.name());
+        for query in [&mut total, &mut list] {
+            query.push(" WHERE substr(w.name, 1, 1) <> '_'");
+            if let Some(status) = status {
+                query.push(" AND w.status = ").push_bind(status.name());
             }
         }
         list.push(" ORDER BY w.created_at_ms DESC, w.id DESC LIMIT ").push_bind(i64::from(range.take));

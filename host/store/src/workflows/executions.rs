@@ -20,10 +20,10 @@ impl SqliteStore {
         let mut total = QueryBuilder::new("SELECT count(*) FROM workflow_execution x");
         let mut list = QueryBuilder::new(statements::EXECUTIONS);
         for query in [&mut total, &mut list] {
-            query.push(" WHERE true");
-            if let Some(id) = &filter.workflow_id {
-                query.push(" AND x.workflow_id = ").push_bind(id.clone());
-            }
+            match &filter.workflow_id {
+                Some(id) => query.push(" WHERE x.workflow_id = ").push_bind(id.clone()),
+                None => query.push(" WHERE substr(x.workflow_name, 1, 1) <> '_'"),
+            };
             if let Some(status) = filter.status {
                 query.push(" AND x.status = ").push_bind(status.name());
             }

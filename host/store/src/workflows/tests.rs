@@ -89,8 +89,14 @@ async fn a_full_disk_is_named_and_nothing_is_half_written() {
     }
 
     set(&store, "PRAGMA max_page_count = 1000000").await;
-    assert!(store.append(&[append(&e, 2, &big), append(&f, 2, &big)]).await.iter().all(Result::is_ok));
-    assert!(matches!(create(&store, &execution("g", &big)).await, Ok(Created::New(_))));
+    for outcome in store.append(&[append(&e, 2, &big), append(&f, 2, &big)]).await {
+        outcome.unwrap();
+    }
+    // Every connection can be used as before.
+    for number in 0..8 {
+        let created = create(&store, &execution(&format!("g{number}"), &big)).await.unwrap();
+        assert!(matches!(created, Created::New(_)), "{created:?}");
+    }
 }
 
 /// Its next version, with more in it.

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{State, part};
 use crate::execution::{Event, Execution, ExecutionStatus, Signal};
-use crate::records::{Append, Change, Created, ExecutionFilter, Fence, Part, Range, RecordsError, Wanted};
+use crate::records::{Append, Change, Created, ExecutionFilter, Fence, Part, Range, RecordsError, Wanted, is_of_the_host};
 
 /// An execution and everything that belongs to it.
 #[derive(Debug)]
@@ -82,8 +82,11 @@ impl State {
     pub(super) fn list_executions(&self, filter: &ExecutionFilter, range: Range) -> Part<Execution> {
         let newest = self.by_creation.iter().rev().filter_map(|(_, id)| self.runs.get(id)).map(|run| &run.execution);
         let fits = newest.filter(|execution| {
-            filter.workflow_id.as_ref().is_none_or(|id| *id == execution.workflow_id)
-                && filter.status.is_none_or(|status| status == execution.status)
+            let is_meant = match &filter.workflow_id {
+                Some(id) => *id == execution.workflow_id,
+                None => !is_of_the_host(&execution.workflow_name),
+            };
+            is_meant && filter.status.is_none_or(|status| status == execution.status)
         });
         let found = part(fits, range);
         Part { items: found.items.into_iter().cloned().collect(), total: found.total }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{State, part};
-use crate::records::{Part, Range, RecordsError};
+use crate::records::{Part, Range, RecordsError, is_of_the_host};
 use crate::workflow::{Workflow, WorkflowStatus};
 
 /// The versions of a workflow.
@@ -57,7 +57,9 @@ impl State {
 
     pub(super) fn list_workflows(&self, status: Option<WorkflowStatus>, range: Range) -> Part<Workflow> {
         let latest = self.workflows.values().filter_map(Kept::latest);
-        let mut found: Vec<_> = latest.filter(|workflow| status.is_none_or(|status| status == workflow.status)).collect();
+        let mut found: Vec<_> = latest
+            .filter(|workflow| !is_of_the_host(&workflow.definition.name) && status.is_none_or(|status| status == workflow.status))
+            .collect();
         found.sort_unstable_by(|one, other| (other.created_at_ms, &other.id).cmp(&(one.created_at_ms, &one.id)));
         let found = part(found.into_iter(), range);
         Part { items: found.items.into_iter().cloned().collect(), total: found.total }

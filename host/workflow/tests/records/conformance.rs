@@ -32,6 +32,7 @@ pub(crate) async fn conforms(fresh: impl AsyncFn() -> Pair) {
     workflows::refuses_versions_that_do_not_follow(&*fresh().await[0]).await;
     workflows::knows_them_by_id_before_name(&*fresh().await[0]).await;
     workflows::lists_the_newest_first(&*fresh().await[0]).await;
+    executions::leaves_the_hosts_own_out_of_lists(&*fresh().await[0]).await;
     workflows::lets_one_of_two_writers_win(fresh().await).await;
     workflows::keeps_versions_that_executions_need(&*fresh().await[0]).await;
     executions::gives_back_what_was_created(&*fresh().await[0]).await;

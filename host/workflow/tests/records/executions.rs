@@ -84,6 +84,19 @@ async fn ids(records: &dyn WorkflowRecords, filter: ExecutionFilter, skip: u64, 
     (items.into_iter().map(|execution| execution.id).collect(), total)
 }
 
+pub(super) async fn leaves_the_hosts_own_out_of_lists(records: &dyn WorkflowRecords) {
+    with_workflow(records).await;
+    records.put_workflow(&workflow("own", 1, "_own")).await.unwrap();
+    create(records, &execution("a", 1), "n").await;
+    create(records, &Execution { workflow_id: "own".to_owned(), workflow_name: "_own".to_owned(), ..execution("b", 2) }, "n").await;
+    assert_eq!(ids(records, ExecutionFilter::default(), 0, 9).await, ("a".to_owned(), 1));
+    let of_own = ExecutionFilter { workflow_id: Some("own".to_owned()), status: None };
+    assert_eq!(ids(records, of_own, 0, 9).await, ("b".to_owned(), 1), "unless they are asked for");
+    let listed = records.workflows(None, breakwater_workflow::Range { skip: 0, take: 9 }).await.unwrap();
+    assert_eq!((listed.total, listed.items.len()), (1, 1));
+    assert!(records.workflow("_own", None).await.unwrap().is_some());
+}
+
 pub(super) async fn lists_and_counts(records: &dyn WorkflowRecords) {
     with_workflow(records).await;
     records.put_workflow(&workflow("v", 1, "pictures")).await.unwrap();
