@@ -26,36 +26,51 @@ const MAX_SIGNALS: u64 = 10_000;
 impl Inner {
     /// Waits until an execution has ended or `patience` is over.
     pub(crate) async fn wait(&self, id: &str, patience: Duration) -> Result<Execution, Failure> {
-        self.until(id, patience, |execution| execution.status.is_final()).await
+        let deadline = deadline(patience);
+        loop {
+            if let Some(run) = self.run(id) {
+                tokio::select! {
+                    () = run.over.cancelled() => {}
+                    () = tokio::time::sleep_until(deadline) => return self.get(id).await,
+                }
+                // What the walk came to needs not be read again.
+                if let Some(execution) = run.ended() {
+                    return Ok(execution);
+                }
+            }
+            let execution = self.get(id).await?;
+            if execution.status.is_final() || Instant::now() >= deadline {
+                return Ok(execution);
+            }
+            if self.run(id).is_none() {
+                tokio::time::sleep_until(deadline.min(Instant::now() + LOOK)).await;
+            }
+        }
     }
 
-    /// Waits until it is as wanted or `patience` is over, and says how it is then.
-    async fn until(&self, id: &str, patience: Duration, holds: impl Fn(&Execution) -> bool) -> Result<Execution, Failure> {
-        let deadline = Instant::now() + patience;
+    /// Waits until it is as wanted, or too long, and says how it is then.
+    async fn until(&self, id: &str, holds: impl Fn(&Execution) -> bool) -> Result<Execution, Failure> {
+        let deadline = deadline(COMMAND_PATIENCE);
         loop {
             let run = self.run(id);
             let execution = self.get(id).await?;
             if holds(&execution) || Instant::now() >= deadline {
                 return Ok(execution);
             }
+            let look = tokio::time::sleep_until(deadline.min(Instant::now() + LOOK));
             match run {
-                Some(run) => {
-                    let mut progress = run.progress.subscribe();
-                    tokio::select! {
-                        () = run.over.cancelled() => {}
-                        // Most of what happens does not end it.
-                        _ = progress.changed(), if !execution.status.is_final() && patience <= COMMAND_PATIENCE => {}
-                        () = tokio::time::sleep_until(deadline) => {}
-                    }
-                }
-                None => tokio::time::sleep_until(deadline.min(Instant::now() + LOOK)).await,
+                Some(run) => tokio::select! {
+                    () = run.over.cancelled() => {}
+                    () = look => {}
+                },
+                None => look.await,
             }
         }
     }
 
     /// Waits until something happened after event `after`, it has ended, or `patience` is over.
     pub(crate) async fn changed(&self, id: &str, after: u64, patience: Duration) -> Result<u64, Failure> {
-        let deadline = Instant::now() + patience;
+        let deadline = deadline(patience);
         loop {
             match self.run(id) {
                 Some(run) => {
@@ -103,7 +118,7 @@ impl Inner {
             },
             None => self.hurry.notify_one(),
         }
-        self.until(id, COMMAND_PATIENCE, |now| is_so(now.status, wanted) || !is_possible(now.status, wanted)).await
+        self.until(id, |now| is_so(now.status, wanted) || !is_possible(now.status, wanted)).await
     }
 
     pub(crate) async fn signal(&self, id: &str, name: &str, payload: Value) -> Result<(), Failure> {
@@ -131,6 +146,11 @@ impl Inner {
         }
         Ok(())
     }
+}
+
+/// When a patience is over; a year is as good as for ever.
+fn deadline(patience: Duration) -> Instant {
+    Instant::now() + patience.min(Duration::from_secs(31_536_000))
 }
 
 /// Whether it is already as wanted.

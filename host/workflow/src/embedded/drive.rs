@@ -71,7 +71,8 @@ async fn once(
     if execution.status == ExecutionStatus::Paused && !matches!(wanted, Some(Wanted::Resume | Wanted::Cancel)) {
         run.paused.send_replace(true);
     }
-    let end = match walk(inner, run, execution).await? {
+    let began_ms = inner.clock().now_ms();
+    let end = match walk(inner, run, execution, began_ms).await? {
         Ok(output) => End { status: ExecutionStatus::Completed, output: Some(output), error: None },
         Err(Stop::Failed(error)) => End { status: ExecutionStatus::Failed, output: None, error: Some(*error) },
         Err(Stop::Cancelled) => {
@@ -82,12 +83,20 @@ async fn once(
         // The process ends.
         Err(Stop::Shutdown | Stop::Halted) => return Ok(()),
     };
-    let change = Change { status: end.status, output: end.output, error: end.error, at_ms: inner.clock().now_ms() };
-    run.record([], Some(change)).wait().await
+    let at_ms = inner.clock().now_ms();
+    let change = Change { status: end.status, output: end.output.clone(), error: end.error.clone(), at_ms };
+    run.record([], Some(change)).wait().await?;
+    // Some of what is stored is only known there: when its first step began, after a restart.
+    if is_read && execution.started_at_ms.is_none() {
+        let started_at_ms = Some(began_ms);
+        let (status, output, error, completed_at_ms) = (end.status, end.output, end.error, Some(at_ms));
+        run.end(Execution { status, output, error, started_at_ms, completed_at_ms, ..execution.clone() });
+    }
+    Ok(())
 }
 
 /// Walks the definition and, if that fails, undoes what asks for it.
-async fn walk(inner: &Arc<Inner>, run: &Arc<Run>, execution: &Execution) -> Result<Result<Value, Stop>, JournalError> {
+async fn walk(inner: &Arc<Inner>, run: &Arc<Run>, execution: &Execution, began_ms: u64) -> Result<Result<Value, Stop>, JournalError> {
     let plan = match inner.records.workflow(&execution.workflow_id, Some(execution.workflow_version)).await {
         Ok(Some(workflow)) => inner.plan_of(&workflow.id, workflow.version, || workflow.definition.clone()),
         Ok(None) => Err(Failure::new(FailureKind::Other, "workflow.unknown", "the version of the workflow that it runs is gone")),
@@ -102,7 +111,7 @@ async fn walk(inner: &Arc<Inner>, run: &Arc<Run>, execution: &Execution) -> Resu
     let snapshot = inner.runner.snapshot();
     let walk = Walk::new(Arc::clone(inner), Arc::clone(run), execution.clone(), plan, snapshot);
     if !*run.paused.borrow() && !run.cancel.is_cancelled() {
-        let running = Change { status: ExecutionStatus::Running, output: None, error: None, at_ms: inner.clock().now_ms() };
+        let running = Change { status: ExecutionStatus::Running, output: None, error: None, at_ms: began_ms };
         run.record([], Some(running));
     }
     let ends_at = timeout_ms.map(|timeout_ms| run.log().retried_at_ms().unwrap_or(execution.created_at_ms).saturating_add(timeout_ms));

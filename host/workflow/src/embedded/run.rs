@@ -1,13 +1,13 @@
 //! An execution that this process owns.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::execution::{Event, Happened};
+use crate::execution::{Event, Execution, Happened};
 use crate::journal::{Journal, Written};
 use crate::log::Log;
 use crate::records::{Append, Change, Fence};
@@ -29,6 +29,7 @@ pub(crate) struct Run {
     pub(crate) signalled: Notify,
     /// The number of its last event.
     pub(crate) progress: watch::Sender<u64>,
+    ended: OnceLock<Execution>,
     /// It has ended here: at its end, or because this process does not own it any more.
     pub(crate) over: CancellationToken,
 }
@@ -46,6 +47,7 @@ impl Run {
             paused: watch::Sender::new(false),
             signalled: Notify::new(),
             progress,
+            ended: OnceLock::new(),
             over: CancellationToken::new(),
         })
     }
@@ -63,6 +65,16 @@ impl Run {
     /// Whether a write may have been refused only because the ownership was renewed.
     pub(crate) fn was_renewed(&self) -> bool {
         self.was_renewed.swap(false, Ordering::SeqCst)
+    }
+
+    /// Keeps how it ended, for those who wait.
+    pub(crate) fn end(&self, execution: Execution) {
+        let _ = self.ended.set(execution);
+    }
+
+    /// How it ended, if it has come to its end here.
+    pub(crate) fn ended(&self) -> Option<Execution> {
+        self.ended.get().cloned()
     }
 
     pub(crate) fn log(&self) -> MutexGuard<'_, Log> {

@@ -10,6 +10,8 @@ use breakwater_core::Failure;
 
 /// Items at once when the definition does not say.
 const DEFAULT_CONCURRENCY: u32 = 8;
+/// The largest output of branches or of a list that gets an event of its own, in bytes of JSON.
+const MAX_KEPT_WHOLE: usize = 64 * 1024;
 /// The longest list a map takes.
 pub(crate) const MAX_ITEMS: usize = 100_000;
 
@@ -87,7 +89,11 @@ impl Walk {
         self.spread_ended(&place, Value::Array(outputs))
     }
 
+    /// What is too large is not kept a second time: a walk from the journal makes it of its parts again.
     fn spread_ended(&self, place: &Place<'_>, output: Value) -> Result<Value, Stop> {
+        if serde_json::to_vec(&output).map_or(usize::MAX, |text| text.len()) > MAX_KEPT_WHOLE {
+            return Ok(output);
+        }
         let completed = Happened::Completed { output: output.clone(), served_by: None, degraded: false, signal: None };
         self.run.record_at(&place.path, completed);
         Ok(output)

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::walk::{Place, Stop, Walk, late};
 use crate::execution::{Execution, ExecutionStatus, Happened, Signal, Start};
+use crate::executor::Started;
 use crate::log::Progress;
 use crate::records::Wanted;
 
@@ -88,7 +89,11 @@ impl Walk {
             idempotency_key: Some(format!("{}:{}", self.execution.id, place.path)),
             parent: Some((self.execution.id.clone(), place.path.clone())),
         };
-        let child = self.inner.accept(start).await?.execution.id;
+        let Started { execution: Execution { id: child, status, .. }, existing } = self.inner.accept(start).await?;
+        if existing && status == ExecutionStatus::Failed {
+            // The step is retried, and so is what it had started.
+            self.inner.command(&child, Wanted::Retry).await?;
+        }
         match self.child_ends(&child, due_at_ms).await {
             Ok(Execution { status: ExecutionStatus::Completed, output, .. }) => self.waited(&place, output.unwrap_or_default(), None),
             Ok(Execution { error: Some(error), .. }) => Err(error.into()),

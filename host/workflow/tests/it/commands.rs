@@ -94,3 +94,16 @@ async fn a_failed_execution_goes_on_from_the_step_that_failed() {
     assert_eq!((ended.status, ended.error, ended.output), (ExecutionStatus::Completed, None, Some(json!({ "by": "two", "got": 2 }))));
     assert_eq!(bed.sink.operations(), ["add", "two", "two", "two", "two", "two"], "the first step is not done again");
 }
+
+#[tokio::test(start_paused = true)]
+async fn retrying_a_workflow_that_is_a_step_retries_what_it_had_started() {
+    let bed = Bed::new().await;
+    bed.sink.fail("two", 4);
+    let inner = json!([{ "id": "i1", "operation": "add", "next": "i2" }, { "id": "i2", "operation": "two", "next": null }]);
+    super::support::put(&*bed.records, json!({ "name": "inner", "steps": inner })).await;
+    let execution = bed.run(json!([{ "id": "sub", "type": "workflow", "workflow": "inner", "next": null }]), json!(1)).await;
+    assert_eq!(execution.error.unwrap().code, "workflow.max-retries-exceeded");
+    bed.executor.command(&execution.id, Wanted::Retry).await.unwrap();
+    assert_eq!(bed.ends(&execution.id).await.output, Some(json!({ "by": "two", "got": 2 })));
+    assert_eq!(bed.sink.operations(), ["add", "two", "two", "two", "two", "two"]);
+}

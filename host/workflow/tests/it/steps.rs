@@ -106,6 +106,19 @@ async fn a_map_keeps_the_order_and_its_bound() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_large_list_of_outputs_is_kept_once() {
+    let bed = Bed::new().await;
+    let steps = json!([{ "id": "each", "type": "map", "steps": [call("one", "echo", None)], "next": "count" },
+        { "id": "count", "operation": "echo", "input": "length(previous)", "next": null }]);
+    let list: Vec<String> = (0..100).map(|_| "x".repeat(1000)).collect();
+    let execution = bed.run(steps, json!(list)).await;
+    assert_eq!(execution.output, Some(json!(100)));
+    let events = bed.executor.history(&execution.id, 0, 1000).await.unwrap().items;
+    assert_eq!(events.iter().filter(|event| event.path == "each").count(), 0);
+    assert_eq!(events.len(), 2 * 100 + 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_bad_item_leaves_the_others_alone_if_so_wanted() {
     let steps = |go_on: bool| {
         json!([{ "id": "each", "type": "map", "continue_on_error": go_on, "steps": [
