@@ -39,6 +39,8 @@ const BY_CODE: &[(&str, StatusCode)] = &[
     ("execution.state", StatusCode::CONFLICT),
     ("execution.not-finished", StatusCode::CONFLICT),
     ("execution.cancelled", StatusCode::CONFLICT),
+    ("batch.not-finished", StatusCode::CONFLICT),
+    ("batch.nothing-failed", StatusCode::CONFLICT),
 ];
 
 /// How the codes begin that are about a service elsewhere.
