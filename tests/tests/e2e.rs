@@ -10,6 +10,10 @@
 #[path = "e2e/support.rs"]
 mod support;
 
+#[path = "e2e/batches.rs"]
+mod batches;
+#[path = "e2e/batches_cli.rs"]
+mod batches_cli;
 #[path = "e2e/cache.rs"]
 mod cache;
 #[path = "e2e/cli.rs"]
