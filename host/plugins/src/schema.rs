@@ -18,7 +18,7 @@ pub use strict::{
 const MAX_VIOLATIONS: usize = 16;
 const MAX_VIOLATION: usize = 256;
 /// The most frames that holding a value against a schema may take, where each round of its references takes some.
-const MAX_FRAMES: usize = 4096;
+const MAX_FRAMES: usize = 2048;
 /// The most work that is done to find every violation of a value, where references could make it endless.
 const MAX_SEARCH: u64 = 1_000_000;
 

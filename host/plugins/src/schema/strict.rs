@@ -24,7 +24,7 @@ pub const MAX_PATTERN: usize = 1024;
 /// The most `$ref`s that may be followed one after another.
 pub const MAX_REFERENCES: usize = 32;
 /// The most subschemas that stand one inside of another, references followed.
-pub const MAX_NESTED: usize = 256;
+pub const MAX_NESTED: usize = 128;
 /// The most subschemas that are held against a value and the parts that lead to one of its leaves.
 pub const MAX_APPLIED: u64 = 10_000;
 

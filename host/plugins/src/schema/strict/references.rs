@@ -109,7 +109,8 @@ impl<'n> Weighing<'n, '_> {
         }
         if place.nested > MAX_NESTED || place.followed > MAX_REFERENCES {
             // The stack is for those who may go on; what is too deep is told of where it begins.
-            return Found { applied: 1, references: MAX_REFERENCES + 1, nested: MAX_NESTED + 1 };
+            let references = if place.followed > MAX_REFERENCES { MAX_REFERENCES + 1 } else { 0 };
+            return Found { applied: 1, references, nested: MAX_NESTED + 1 };
         }
         self.known.insert(pointer, Known::Open { level: place.level });
         let here = Place { nested: place.nested + 1, ..place };
