@@ -54,6 +54,8 @@ mod negotiation;
 mod operations;
 #[path = "e2e/plugins.rs"]
 mod plugins;
+#[path = "e2e/python_client.rs"]
+mod python_client;
 #[path = "e2e/remote_images.rs"]
 mod remote_images;
 #[path = "e2e/search.rs"]
@@ -94,3 +96,13 @@ mod swaps;
 mod talent;
 #[path = "e2e/tracing.rs"]
 mod tracing;
+#[path = "e2e/workflow_bed.rs"]
+mod workflow_bed;
+#[path = "e2e/workflows_api.rs"]
+mod workflows_api;
+#[path = "e2e/workflows_cli.rs"]
+mod workflows_cli;
+#[path = "e2e/workflows_crash.rs"]
+mod workflows_crash;
+#[path = "e2e/workflows_nodes.rs"]
+mod workflows_nodes;

@@ -51,6 +51,15 @@ pub(crate) fn clip_service(arguments: &[&str]) -> Option<ExternalService> {
     Some(ExternalService::clip_service(arguments).unwrap())
 }
 
+/// The service of texts in Python; nothing, after saying so, on a machine without Python.
+pub(crate) fn text_service(arguments: &[&str]) -> Option<ExternalService> {
+    if program("python3").is_none() {
+        println!("NOT RUN: tests beside a service of texts in Python (there is no python3)");
+        return None;
+    }
+    Some(ExternalService::text_service(arguments).unwrap())
+}
+
 /// The AI service in JavaScript; nothing, after saying so, on a machine without Node.
 pub(crate) fn talent_service(arguments: &[&str]) -> Option<ExternalService> {
     if program("node").is_none() {

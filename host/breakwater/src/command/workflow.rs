@@ -28,9 +28,9 @@ pub(crate) fn run(command: WorkflowCommand) -> Result<ExitCode> {
             WorkflowCommand::Status { execution, history, server } => {
                 let client = Server::at(&server.server)?;
                 let mut status = client.execution(&execution).await?;
-                let fields = status.as_object_mut().filter(|_| history);
-                if let Some(fields) = fields {
-                    fields.insert("history".to_owned(), client.execution_history(&execution).await?["items"].take());
+                if let Some(fields) = status.as_object_mut().filter(|_| history) {
+                    let events = client.execution_history(&execution).await?.get("items").cloned();
+                    fields.insert("history".to_owned(), events.unwrap_or_default());
                 }
                 output::answer(server.json, &status, |status| table::one(status, now_ms()))?;
                 Ok(if table::is_lost(&status) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
@@ -84,8 +84,9 @@ async fn execute(arguments: &RunArguments) -> Result<ExitCode> {
         }
         Answered::Output { execution, output } => (execution, output),
     };
-    let whole = json!({ "execution_id": execution, "output": output });
-    output::answer(arguments.server.json, &whole, |whole| serde_json::to_string_pretty(&whole["output"]).unwrap_or_default())?;
+    // An output is JSON whoever reads it; asked for as JSON, it comes with the name of its execution.
+    let shown = if arguments.server.json { json!({ "execution_id": execution, "output": output }) } else { output };
+    output::line(&serde_json::to_string_pretty(&shown)?);
     Ok(ExitCode::SUCCESS)
 }
 
