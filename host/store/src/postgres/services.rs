@@ -48,7 +48,7 @@ impl PostgresStore {
             }
             match &put {
                 Some((name, version, text)) => write(&mut transaction, id, name, *version, text).await?,
-                None => drop(sqlx::query("DELETE FROM service WHERE id = $1").bind(id).execute(&mut *transaction).await?),
+                None => remove(&mut transaction, id).await?,
             }
             transaction.commit().await?;
             Ok(count(revision))
@@ -68,6 +68,10 @@ async fn write(connection: &mut PgConnection, id: &str, name: &str, version: i64
          ON CONFLICT (id) DO UPDATE SET name = excluded.name, version = excluded.version, definition = excluded.definition",
     );
     put.bind(id).bind(name).bind(version).bind(text).execute(connection).await.map(drop)
+}
+
+async fn remove(connection: &mut PgConnection, id: &str) -> std::result::Result<(), sqlx::Error> {
+    sqlx::query("DELETE FROM service WHERE id = $1").bind(id).execute(connection).await.map(drop)
 }
 
 impl ServiceCatalogueRecords for PostgresStore {
