@@ -55,7 +55,7 @@ pub(crate) fn run(arguments: BatchArguments) -> Result<ExitCode> {
         let (folder, out) = folders(&arguments)?;
         let journal = out.join(FOLDER);
         std::fs::create_dir_all(&journal).with_context(|| format!("cannot make the folder {}", journal.display()))?;
-        let store = SqliteStore::open(&journal.join("batch.sqlite")).await.context("cannot open the journal of the results")?;
+        let store = SqliteStore::open(&journal.join("journal.sqlite")).await.context("cannot open the journal of the results")?;
         let _lock = match store.become_executor() {
             Err(StoreError::ExecutorElsewhere) => bail!("another `breakwater batch` is writing into {}; wait for its end", out.display()),
             lock => lock.context("cannot lock the journal of the results")?,
