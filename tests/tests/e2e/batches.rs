@@ -188,6 +188,12 @@ async fn a_batch_is_paused_goes_on_and_is_cancelled() {
     assert_eq!(cancelled["status"], "CANCELLED");
     assert!(cancelled["progress"]["done"].as_u64().unwrap() < 120, "{cancelled}");
     assert_problem(&client.post(&format!("/v1/batches/{id}/resume"), &json!({})).await.unwrap(), 409, "execution.state");
+    let mut told = String::new();
+    while let Some(piece) = stream.next().await {
+        told.push_str(std::str::from_utf8(&piece.unwrap()).unwrap());
+    }
+    let last = told.trim_end().rsplit("\n\n").next().unwrap();
+    assert!(last.contains("event: end") && last.contains("CANCELLED"), "{last}");
     let rest = ok(&client.get(&format!("/v1/batches/{id}/results?status=pending")).await.unwrap());
     assert!(rest["total"].as_u64().unwrap() > 0);
 }
@@ -333,4 +339,37 @@ async fn a_batch_that_is_waited_for_tells_what_became_of_each_image() {
     assert_problem(&call(&vec![json!("/a.jpg"); 1001], options()).await, 422, "batch.too-many-images");
     assert_problem(&call(&[], options()).await, 400, "batch.empty");
     assert_problem(&call(&images, json!({})).await, 400, "crop.ratio-missing");
+}
+
+#[tokio::test]
+async fn a_pause_outlives_the_service_and_streams_end_with_it() {
+    let home = tempfile::tempdir().unwrap();
+    pictures(&home.path().join("media/photos"), 40);
+    let launch = || Launch::with_plugins().unwrap().at(home.path());
+    let (service, client) = start(launch());
+    let id = begin(&client, json!({ "folder": "/photos", "processing_options": options(), "concurrency": 1 })).await;
+    assert_eq!(command(&client, &id, "pause").await["status"], "PAUSED");
+    let quiet = eventually("what is at work ends", async || {
+        let batch = ok(&client.get(&format!("/v1/batches/{id}")).await.unwrap());
+        (batch["progress"]["running"] == 0).then_some(batch)
+    });
+    let before = quiet.await;
+    let path = format!("/v1/batches/{id}/events");
+    let mut first = client.request(Method::GET, &path).send().await.unwrap().bytes_stream();
+    let event = String::from_utf8(first.next().await.unwrap().unwrap().to_vec()).unwrap();
+    let number = event.lines().find_map(|line| line.strip_prefix("id: ")).unwrap().to_owned();
+    // Who has seen the last event hears nothing until there is another one, or the service ends.
+    let mut stream = client.request(Method::GET, &path).header("last-event-id", &number).send().await.unwrap().bytes_stream();
+    assert!(tokio::time::timeout(Duration::from_millis(600), stream.next()).await.is_err());
+    assert!(service.stop(Duration::from_secs(20)).unwrap().success());
+    assert!(stream.next().await.is_none(), "the stream ends without an event");
+
+    let (_service, client) = start(launch());
+    let batch = ok(&client.get(&format!("/v1/batches/{id}")).await.unwrap());
+    assert_eq!((&batch["status"], &batch["progress"]["done"]), (&json!("PAUSED"), &before["progress"]["done"]));
+    command(&client, &id, "resume").await;
+    let batch = ended(&client, &id).await;
+    assert_eq!((&batch["progress"]["succeeded"], &batch["progress"]["failed"]), (&json!(36), &json!(4)), "{batch}");
+    let end = client.send(client.request(Method::GET, &path).header("last-event-id", "1")).await.unwrap();
+    assert!(end.beginning().starts_with("event: end"), "{}", end.beginning());
 }

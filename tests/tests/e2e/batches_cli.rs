@@ -209,3 +209,31 @@ fn assert_unknown(folder: &Path) {
     );
     assert!(run(&[]).contains("ratio"));
 }
+
+#[test]
+fn a_full_disk_ends_the_run_and_room_lets_it_go_on() {
+    const SCRIPT: &str = r#"
+        mkdir -p small && mount -t tmpfs -o size=1m tmpfs small || exit 77
+        "$@"; echo "first: $?"
+        mount -o remount,size=64m small
+        "$@"; echo "second: $?"
+        ls small/out/*.png | wc -l"#;
+    let folder = tempfile::tempdir().unwrap();
+    let photos = folder.path().join("photos");
+    std::fs::create_dir(&photos).unwrap();
+    for index in 0..8 {
+        std::fs::copy(breakwater_tests::artifacts::root().join("tests/images/astronaut.png"), photos.join(format!("{index}.png"))).unwrap();
+    }
+    let artifacts = Artifacts::locate().unwrap();
+    // A file system of our own, which is gone with the process.
+    let mut command = Command::new("unshare");
+    command.current_dir(folder.path()).args(["--map-root-user", "--mount", "sh", "-c", SCRIPT, "sh"]).arg(&artifacts.binary);
+    command.args(["batch", "photos", "--out", "small/out", "--aspect", "4:6", "--strategy", "center", "--data-dir", "data", "--plugins"]);
+    let output = match command.arg(&artifacts.plugins).output() {
+        Ok(output) if output.status.code() != Some(77) && output.status.success() => output,
+        _ => return println!("NOT RUN: a batch on a full disk (no file system may be mounted here)"),
+    };
+    let (said, wrong) = (text(&output.stdout), text(&output.stderr));
+    assert!(said.contains("first: 1") && wrong.contains("the disk is full; make room"), "{said}{wrong}");
+    assert!(said.contains("second: 0") && said.trim_end().ends_with('8'), "{said}{wrong}");
+}
