@@ -66,6 +66,8 @@ mod search_bad_input;
 mod search_cli;
 #[path = "e2e/search_faults.rs"]
 mod search_faults;
+#[path = "e2e/services_api.rs"]
+mod services_api;
 #[path = "e2e/sheet.rs"]
 mod sheet;
 #[path = "e2e/sidecar_service.rs"]
