@@ -73,7 +73,9 @@ impl EmbeddedExecutor {
     /// `workflow.store` (unavailable) when the records cannot be used.
     pub async fn prepare(config: EmbeddedConfig, records: Arc<dyn WorkflowRecords>, runner: Arc<dyn StepRunner>) -> Result<Self, Failure> {
         records.beat(&config.node, config.lease).await.map_err(stored)?;
-        Ok(Self { inner: Inner::new(config, records, runner) })
+        let inner = Inner::new(config, records, runner);
+        tokio::spawn(adopt::beat(Arc::clone(&inner)));
+        Ok(Self { inner })
     }
 
     /// Goes on with what a process that ended has left, now and from then on.
@@ -98,6 +100,7 @@ impl EmbeddedExecutor {
         if deadline.bound("steps of workflows", self.inner.tasks.wait()).await.is_err() {
             tracing::warn!("not every step of a workflow ended in time; they are made again after the next start");
         }
+        self.inner.left.cancel();
         if let Err(error) = self.inner.records.leave(&self.inner.config.node).await {
             tracing::warn!(failure = stored(error).chain(), "other processes cannot be told that this one ends");
         }

@@ -1,9 +1,9 @@
 //! Writes journals. What comes while the disk is busy goes into the next write together, so that a thousand executions need few syncs.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::records::{Append, RecordsError, WorkflowRecords};
 
@@ -21,7 +21,13 @@ pub(crate) enum JournalError {
     Failed(String),
 }
 
-type Waiting = oneshot::Sender<Result<(), JournalError>>;
+/// Counts the writes of an execution that failed, for those who wait for nothing that is written.
+pub(crate) type Broken = watch::Sender<u64>;
+
+struct Waiting {
+    done: oneshot::Sender<Result<(), JournalError>>,
+    broken: Broken,
+}
 
 /// Takes appends. Those of one execution are written in the order in which they were given.
 #[derive(Debug, Clone)]
@@ -42,10 +48,10 @@ impl Journal {
         Self { queue }
     }
 
-    pub(crate) fn append(&self, append: Append) -> Written {
+    pub(crate) fn append(&self, append: Append, broken: &Broken) -> Written {
         let (done, written) = oneshot::channel();
         // A writer that is gone drops `done`, which is how it is told.
-        let _ = self.queue.send((append, done));
+        let _ = self.queue.send((append, Waiting { done, broken: broken.clone() }));
         Written(written)
     }
 }
@@ -58,20 +64,43 @@ impl Written {
 
 async fn write(records: Arc<dyn WorkflowRecords>, mut queue: mpsc::UnboundedReceiver<(Append, Waiting)>) {
     let mut taken = Vec::with_capacity(MOST_AT_ONCE);
+    let mut failed: HashSet<(String, u64)> = HashSet::new();
     while queue.recv_many(&mut taken, MOST_AT_ONCE).await > 0 {
         let (appends, waiting) = joined(taken.drain(..));
+        // The numbers of events say what must have been written before; what has no events must not come behind a gap either.
+        let (behind_gap, sent): (Vec<_>, Vec<_>) =
+            appends.into_iter().zip(waiting).partition(|(append, _)| append.events.is_empty() && failed.contains(&owner(append)));
+        for (_, waiting) in behind_gap {
+            tell(waiting, &Err(JournalError::Failed("what came before could not be written".to_owned())));
+        }
+        let (appends, waiting): (Vec<_>, Vec<_>) = sent.into_iter().unzip();
         let results = records.append(&appends).await;
-        for (index, waiting) in waiting.into_iter().enumerate() {
+        for (index, (append, waiting)) in appends.iter().zip(waiting).enumerate() {
             let result = match results.get(index) {
                 Some(Ok(())) => Ok(()),
                 Some(Err(RecordsError::Fenced)) => Err(JournalError::Fenced),
                 Some(Err(error)) => Err(JournalError::Failed(chain(error))),
                 None => Err(JournalError::Failed("the records gave no answer".to_owned())),
             };
-            for waiting in waiting {
-                let _ = waiting.send(result.clone());
-            }
+            match &result {
+                Err(JournalError::Failed(_)) => failed.insert(owner(append)),
+                _ => failed.remove(&owner(append)),
+            };
+            tell(waiting, &result);
         }
+    }
+}
+
+fn owner(append: &Append) -> (String, u64) {
+    (append.fence.execution.clone(), append.fence.epoch)
+}
+
+fn tell(waiting: Vec<Waiting>, result: &Result<(), JournalError>) {
+    for Waiting { done, broken } in waiting {
+        if result.is_err() {
+            broken.send_modify(|count| *count += 1);
+        }
+        let _ = done.send(result.clone());
     }
 }
 

@@ -42,6 +42,9 @@ pub(crate) struct Log {
     visits: HashMap<String, Visit>,
     taken_signals: HashSet<u64>,
     cancel_requested: bool,
+    paused: bool,
+    /// How often what was done at a path was undone, so that it is done anew.
+    rounds: HashMap<String, u32>,
     retried_at_ms: Option<u64>,
 }
 
@@ -54,6 +57,16 @@ impl Log {
     /// Whether somebody wanted its end.
     pub(crate) fn is_cancelled(&self) -> bool {
         self.cancel_requested
+    }
+
+    /// Whether no step may begin.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.paused
+    }
+
+    /// How often what was done at a path was undone: doing it again is another effect, with another key.
+    pub(crate) fn round(&self, path: &str) -> u32 {
+        self.rounds.get(path.strip_suffix(UNDO).unwrap_or(path)).copied().unwrap_or(0)
     }
 
     /// When it was last retried by hand, in milliseconds since 1970.
@@ -112,10 +125,13 @@ impl Log {
             }
             Happened::Retried => {
                 self.retried_at_ms = Some(event.at_ms);
+                self.paused = false;
                 self.begin_failed_anew();
             }
             Happened::CancelRequested => self.cancel_requested = true,
-            Happened::Paused | Happened::Resumed | Happened::Adopted { .. } => {}
+            Happened::Paused => self.paused = true,
+            Happened::Resumed => self.paused = false,
+            Happened::Adopted { .. } => {}
         }
     }
 
@@ -125,6 +141,7 @@ impl Log {
         for path in undone {
             self.visits.remove(&format!("{path}{UNDO}"));
             self.visits.remove(&path);
+            *self.rounds.entry(path).or_default() += 1;
         }
         self.visits.retain(|_, visit| !matches!(visit.progress, Progress::Failed { .. } | Progress::Failing { .. }));
     }

@@ -6,7 +6,7 @@ use breakwater_workflow::{Claimed, Fence, Mail, RecordsError, Wanted};
 use sqlx::{Connection, QueryBuilder};
 
 use super::PostgresStore;
-use crate::workflows::rows::{ClaimedRow, MailRow, bound, failed, mail};
+use crate::workflows::rows::{ClaimedRow, MailRow, bound, failed, mail, undamaged};
 use crate::workflows::statements;
 
 /// The owners that were not heard of within their leases.
@@ -81,6 +81,6 @@ impl PostgresStore {
         claim.push(statements::EXECUTIONS.replacen("SELECT ", "SELECT x.epoch, x.wanted, ", 1).replace("workflow_execution x", "x"));
         claim.push(" ORDER BY x.created_at_ms, x.id");
         let rows: Vec<ClaimedRow> = self.all(claim.build_query_as()).await.map_err(failed)?;
-        rows.into_iter().map(|row| row.claimed(node)).collect()
+        Ok(undamaged(rows, node))
     }
 }

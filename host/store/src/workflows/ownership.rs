@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use breakwater_workflow::{Claimed, Fence, Mail, RecordsError, Wanted};
 use sqlx::{QueryBuilder, SqliteConnection};
 
-use super::rows::{ClaimedRow, MailRow, bound, failed, mail};
+use super::rows::{ClaimedRow, MailRow, bound, failed, mail, undamaged};
 use super::statements;
 use crate::sqlite::SqliteStore;
 
@@ -84,7 +84,7 @@ impl SqliteStore {
         let keys: Vec<i64> = claim.fetch_all(&mut *write.transaction).await.map_err(failed)?;
         let rows = claimed(&mut write.transaction, &keys).await?;
         write.commit().await?;
-        rows.into_iter().map(|row| row.claimed(node)).collect()
+        Ok(undamaged(rows, node))
     }
 }
 

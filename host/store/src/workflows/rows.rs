@@ -86,6 +86,10 @@ pub(crate) struct ExecutionRow {
 }
 
 impl ExecutionRow {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
     pub(crate) fn execution(self) -> Result<Execution, RecordsError> {
         let of = format!("execution `{}`", self.id);
         let optional = |text: &Option<String>| text.as_deref().map(|text| read::<Value>(&of, text)).transpose();
@@ -123,6 +127,18 @@ impl ClaimedRow {
         let fence = Fence { execution: execution.id.clone(), node: node.to_owned(), epoch: count(self.epoch)? };
         Ok(Claimed { execution, fence, wanted: self.wanted.as_deref().map(wanted).transpose()? })
     }
+}
+
+/// Those that can be read. One that is damaged must not keep the others from being gone on with; it stays where it is, and the log names it.
+pub(crate) fn undamaged(rows: Vec<ClaimedRow>, node: &str) -> Vec<Claimed> {
+    let read = rows.into_iter().map(|row| {
+        let id = row.execution.id().to_owned();
+        row.claimed(node).map_err(|error| (id, error))
+    });
+    read.filter_map(|result| {
+        result.inspect_err(|(id, error)| tracing::error!(execution = id, %error, "an execution is damaged and cannot go on")).ok()
+    })
+    .collect()
 }
 
 /// seq, at_ms, path, what

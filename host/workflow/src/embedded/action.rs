@@ -5,6 +5,7 @@ use std::time::Duration;
 use breakwater_core::{Failure, FailureKind, OperationEffect};
 use serde_json::{Value, json};
 
+use super::run::Halt;
 use super::walk::{Place, Stop, Walk};
 use crate::definition::Step;
 use crate::execution::{Happened, StepError};
@@ -22,8 +23,8 @@ pub(crate) struct Called<'a> {
     pub(crate) path: &'a str,
     pub(crate) retry: Option<StepRetry>,
     pub(crate) timeout_ms: Option<u64>,
-    /// Whether it goes on when the execution is cancelled: what undoes a step does.
-    pub(crate) is_undoing: bool,
+    /// What ends it before its time; none for what undoes a step, which goes on when the execution is cancelled.
+    pub(crate) halt: Option<&'a Halt>,
 }
 
 impl Walk {
@@ -31,7 +32,7 @@ impl Walk {
         let Step { retry, timeout_ms, .. } = place.step;
         let operation = place.step.called().ok_or_else(|| unnamed(&place.step.id))?;
         let (retry, timeout_ms) = (*retry, *timeout_ms);
-        let called = Called { operation: &operation, input: place.input, path: &place.path, retry, timeout_ms, is_undoing: false };
+        let called = Called { operation: &operation, input: place.input, path: &place.path, retry, timeout_ms, halt: Some(place.halt) };
         self.call(called).await
     }
 
@@ -39,7 +40,7 @@ impl Walk {
     pub(crate) async fn call(&self, called: Called<'_>) -> Result<Value, Stop> {
         let effect = self.inner.runner.operation(called.operation).map_or(OperationEffect::Create, |operation| operation.effect);
         let policy = StepRetry::policy(called.retry, effect);
-        let key = format!("{}:{}", self.execution.id, called.path);
+        let key = self.key(called.path);
         loop {
             let (failed, unended, retry_at_ms) = self.so_far(called.path);
             if unended >= MAX_UNENDED {
@@ -48,6 +49,9 @@ impl Walk {
             }
             if let Some(retry_at_ms) = retry_at_ms {
                 self.unless_cancelled(&called, self.inner.clock().until(retry_at_ms)).await?;
+                if let Some(halt) = called.halt {
+                    self.gate(halt).await?;
+                }
             }
             let permit = self.unless_cancelled(&called, self.inner.steps.acquire()).await?;
             let _permit = permit.map_err(|_| Stop::Shutdown)?;
@@ -94,16 +98,16 @@ impl Walk {
     }
 
     async fn unless_cancelled<T>(&self, called: &Called<'_>, work: impl Future<Output = T>) -> Result<T, Stop> {
-        if called.is_undoing {
-            return self.inner.stop.run_until_cancelled(work).await.ok_or(Stop::Shutdown);
+        match called.halt {
+            Some(halt) => self.waiting(halt, work).await,
+            None => self.inner.stop.run_until_cancelled(work).await.ok_or(Stop::Shutdown),
         }
-        self.waiting(work).await
     }
 
     /// An attempt that runs is not cut off by a shutdown while the process has time; a cancelled execution does not wait for it, and takes
     /// no notice of its answer.
     async fn in_flight<T>(&self, called: &Called<'_>, work: impl Future<Output = T>) -> Result<T, Stop> {
-        if called.is_undoing {
+        if called.halt.is_none() {
             return Ok(work.await);
         }
         tokio::select! {

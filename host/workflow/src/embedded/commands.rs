@@ -21,7 +21,7 @@ const MAX_SIGNAL_NAME: usize = 128;
 /// The most that a signal brings, in bytes of JSON.
 const MAX_SIGNAL: usize = 256 * 1024;
 /// The most signals of one execution.
-const MAX_SIGNALS: u64 = 10_000;
+const MAX_SIGNALS: u64 = 1000;
 
 impl Inner {
     /// Waits until an execution has ended or `patience` is over.
@@ -137,10 +137,10 @@ impl Inner {
             let message = format!("the execution is {} and takes no signals", execution.status.name());
             return Err(Failure::invalid("execution.state", message));
         }
-        let number = self.records.signal(id, name, &payload, self.clock().now_ms()).await.map_err(stored)?;
-        if number > MAX_SIGNALS {
-            tracing::warn!(execution = id, number, "an execution gets more signals than it can use");
+        if !self.records.signals(id, MAX_SIGNALS - 1).await.map_err(stored)?.is_empty() {
+            return Err(Failure::limit("execution.too-many-signals", format!("an execution takes at most {MAX_SIGNALS} signals")));
         }
+        self.records.signal(id, name, &payload, self.clock().now_ms()).await.map_err(stored)?;
         if let Some(run) = self.run(id) {
             run.signalled.notify_waiters();
         }

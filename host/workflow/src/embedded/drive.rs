@@ -59,6 +59,7 @@ async fn once(
 ) -> Result<(), JournalError> {
     if !is_read {
         let log = read(inner, &execution.id).await?;
+        run.paused.send_replace(log.is_paused());
         run.reload(log);
         run.record_at("", Happened::Adopted { node: inner.config.node.clone() });
     }
@@ -67,9 +68,6 @@ async fn once(
     }
     if let Some(wanted) = wanted {
         obey(inner, run, wanted).await?;
-    }
-    if execution.status == ExecutionStatus::Paused && !matches!(wanted, Some(Wanted::Resume | Wanted::Cancel)) {
-        run.paused.send_replace(true);
     }
     let began_ms = inner.clock().now_ms();
     let end = match walk(inner, run, execution, began_ms).await? {
@@ -121,11 +119,25 @@ async fn walk(inner: &Arc<Inner>, run: &Arc<Run>, execution: &Execution, began_m
             None => std::future::pending().await,
         }
     };
+    let mut broken = run.broken.subscribe();
+    let walking = walk.all();
+    tokio::pin!(walking);
     let mut result = tokio::select! {
-        result = walk.all() => result,
+        // First: what is in the journal is known before anything is decided.
+        biased;
+        result = &mut walking => result,
+        // The sender is part of the run, which this holds.
+        _ = broken.changed() => return Err(JournalError::Failed("something could not be written".to_owned())),
         () = timed_out => {
-            let message = format!("the execution did not end within {} ms", timeout_ms.unwrap_or_default());
-            Err(super::walk::late("execution.timeout", message).into())
+            // What waits is told, so that workflows within it end too.
+            run.cancel.cancel();
+            match walking.await {
+                Err(Stop::Cancelled) => {
+                    let message = format!("the execution did not end within {} ms", timeout_ms.unwrap_or_default());
+                    Err(super::walk::late("execution.timeout", message).into())
+                }
+                ended => ended,
+            }
         }
     };
     if let Err(Stop::Failed(_) | Stop::Cancelled) = &result
@@ -160,15 +172,19 @@ pub(crate) async fn obey(inner: &Inner, run: &Run, wanted: Wanted) -> Result<(),
             run.cancel.cancel();
         }
         Wanted::Pause => {
-            if !run.paused.send_replace(true) {
+            if !*run.paused.borrow() {
                 run.record([(String::new(), Happened::Paused)], changed(ExecutionStatus::Paused)).wait().await?;
+                run.paused.send_replace(true);
             }
         }
         Wanted::Resume => {
             run.record([(String::new(), Happened::Resumed)], changed(ExecutionStatus::Running)).wait().await?;
             run.paused.send_replace(false);
         }
-        Wanted::Retry => run.record_at("", Happened::Retried).wait().await?,
+        Wanted::Retry => {
+            run.record([(String::new(), Happened::Retried)], changed(ExecutionStatus::Running)).wait().await?;
+            run.paused.send_replace(false);
+        }
     }
     inner.records.seen(&run.fence(), wanted).await.map_err(|error| match error {
         RecordsError::Fenced => JournalError::Fenced,

@@ -18,12 +18,14 @@ use crate::execution::{Execution, ExecutionStatus, Start, StepError};
 use crate::executor::Started;
 use crate::journal::{Journal, chain};
 use crate::log::Log;
-use crate::records::{Created, Fence, RecordsError, WorkflowRecords};
+use crate::records::{Created, Fence, RecordsError, WorkflowRecords, is_of_the_host};
 use crate::runner::StepRunner;
 use crate::workflow::WorkflowStatus;
 
 /// Definitions that are kept ready.
 const MAX_PLANS: usize = 256;
+/// The longest id that is looked up, in bytes.
+const MAX_ID: usize = 128;
 /// The longest idempotency key, in characters.
 pub(crate) const MAX_KEY: usize = 255;
 
@@ -39,6 +41,8 @@ pub(crate) struct Inner {
     pub(crate) tasks: TaskTracker,
     /// The process ends.
     pub(crate) stop: CancellationToken,
+    /// The process has ended its part: nothing says any more that it lives.
+    pub(crate) left: CancellationToken,
     /// Something is to be taken over now.
     pub(crate) hurry: Notify,
     this: std::sync::Weak<Self>,
@@ -58,6 +62,7 @@ impl Inner {
             plans: Mutex::default(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
+            left: CancellationToken::new(),
             hurry: Notify::new(),
             this: std::sync::Weak::clone(this),
         })
@@ -80,8 +85,16 @@ impl Inner {
         self.config.max_running.saturating_sub(self.running().len())
     }
 
-    /// Accepts an execution and lets it run.
+    /// Accepts an execution and lets it run, as a task of its own: a caller who leaves must not leave it between what is stored and what runs.
     pub(crate) async fn accept(&self, start: Start) -> Result<Started, Failure> {
+        let this = self.this.upgrade().ok_or_else(|| Failure::internal("the executor is gone"))?;
+        match self.tasks.spawn(async move { this.accept_here(start).await }).await {
+            Ok(result) => result,
+            Err(error) => Err(Failure::internal("an execution was not accepted").caused_by(error)),
+        }
+    }
+
+    async fn accept_here(&self, start: Start) -> Result<Started, Failure> {
         if self.stop.is_cancelled() {
             return Err(Failure::new(FailureKind::Unavailable, "workflow.stopping", "the service is about to end"));
         }
@@ -90,6 +103,9 @@ impl Inner {
         }
         let workflow =
             self.records.workflow(&start.workflow, None).await.map_err(stored)?.ok_or_else(|| unknown_workflow(&start.workflow))?;
+        if start.parent.is_some() && is_of_the_host(&workflow.definition.name) {
+            return Err(unknown_workflow(&start.workflow));
+        }
         if workflow.status != WorkflowStatus::Active {
             let message = format!("the workflow `{}` is {} and cannot be started", workflow.definition.name, workflow.status.name());
             return Err(Failure::invalid("workflow.inactive", message));
@@ -141,13 +157,20 @@ impl Inner {
         self.running().insert(execution.id.clone(), Arc::clone(&run));
         self.tasks.spawn(async move {
             let id = execution.id.clone();
-            super::drive::drive(&this, &run, execution, is_read, wanted).await;
-            // Another ownership of the same execution may have begun meanwhile.
-            let mut running = this.running();
-            if running.get(&id).is_some_and(|current| Arc::ptr_eq(current, &run)) {
-                running.remove(&id);
+            let (mut is_read, mut wanted) = (is_read, wanted);
+            loop {
+                super::drive::drive(&this, &run, execution.clone(), is_read, wanted).await;
+                let mut running = this.running();
+                // It was refused under an ownership that this process has renewed meanwhile; who renews it holds this lock.
+                if run.was_renewed() && !this.stop.is_cancelled() {
+                    (is_read, wanted) = (false, None);
+                    continue;
+                }
+                if running.get(&id).is_some_and(|current| Arc::ptr_eq(current, &run)) {
+                    running.remove(&id);
+                }
+                break;
             }
-            drop(running);
             run.over.cancel();
         });
     }
@@ -186,6 +209,9 @@ impl Inner {
     }
 
     pub(crate) async fn get(&self, id: &str) -> Result<Execution, Failure> {
+        if id.len() > MAX_ID || id.chars().any(char::is_control) {
+            return Err(unknown_execution(id));
+        }
         self.records.execution(id).await.map_err(stored)?.ok_or_else(|| unknown_execution(id))
     }
 }

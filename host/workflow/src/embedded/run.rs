@@ -1,6 +1,6 @@
 //! An execution that this process owns.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::{Notify, watch};
@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::execution::{Event, Execution, Happened};
-use crate::journal::{Journal, Written};
+use crate::journal::{Broken, Journal, Written};
 use crate::log::Log;
 use crate::records::{Append, Change, Fence};
 
@@ -21,6 +21,10 @@ pub(crate) struct Run {
     log: Mutex<Log>,
     journal: Journal,
     clock: Clock,
+    /// Told when something could not be written, also what nobody waits for.
+    pub(crate) broken: Broken,
+    /// How many signals of it are known to have come.
+    pub(crate) signals: AtomicU64,
     /// Somebody wants its end.
     pub(crate) cancel: CancellationToken,
     /// No further step begins.
@@ -43,6 +47,8 @@ impl Run {
             log: Mutex::new(log),
             journal,
             clock,
+            broken: watch::Sender::new(0),
+            signals: AtomicU64::new(0),
             cancel: CancellationToken::new(),
             paused: watch::Sender::new(false),
             signalled: Notify::new(),
@@ -100,7 +106,7 @@ impl Run {
             })
             .collect();
         self.progress.send_replace(log.last());
-        self.journal.append(Append { fence: self.fence(), events, change })
+        self.journal.append(Append { fence: self.fence(), events, change }, &self.broken)
     }
 
     /// One event at one place.
@@ -111,22 +117,23 @@ impl Run {
 
 /// Tells sequences beside each other that one of them has failed: what has begun ends, and nothing else begins.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Halt {
-    own: Arc<AtomicBool>,
-    outer: Option<Arc<Halt>>,
-}
+pub(crate) struct Halt(CancellationToken);
 
 impl Halt {
     /// One for sequences within.
     pub(crate) fn within(&self) -> Self {
-        Self { own: Arc::default(), outer: Some(Arc::new(self.clone())) }
+        Self(self.0.child_token())
     }
 
     pub(crate) fn set(&self) {
-        self.own.store(true, Ordering::Relaxed);
+        self.0.cancel();
     }
 
     pub(crate) fn is_set(&self) -> bool {
-        self.own.load(Ordering::Relaxed) || self.outer.as_ref().is_some_and(|outer| outer.is_set())
+        self.0.is_cancelled()
+    }
+
+    pub(crate) async fn halted(&self) {
+        self.0.cancelled().await;
     }
 }

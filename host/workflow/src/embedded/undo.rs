@@ -64,7 +64,7 @@ impl Walk {
                 continue;
             }
             let Undo { step, operation, input } = undo;
-            let called = Called { operation: &operation, input, path: &path, retry: None, timeout_ms: None, is_undoing: true };
+            let called = Called { operation: &operation, input, path: &path, retry: None, timeout_ms: None, halt: None };
             match self.call(called).await {
                 Ok(_) => {}
                 Err(Stop::Failed(error)) => {

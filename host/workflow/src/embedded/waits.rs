@@ -5,6 +5,7 @@ use std::time::Duration;
 use breakwater_core::{Failure, FailureKind};
 use serde_json::Value;
 
+use super::run::Halt;
 use super::walk::{Place, Stop, Walk, late};
 use crate::execution::{Execution, ExecutionStatus, Happened, Signal, Start};
 use crate::executor::Started;
@@ -26,7 +27,7 @@ impl Walk {
                 due_at_ms
             }
         };
-        self.waiting(self.inner.clock().until(due_at_ms)).await?;
+        self.waiting(place.halt, self.inner.clock().until(due_at_ms)).await?;
         self.waited(&place, place.input.clone(), None)
     }
 
@@ -60,7 +61,7 @@ impl Walk {
                     () = self.until_due(due_at_ms) => false,
                 }
             };
-            if !self.waiting(wait).await? {
+            if !self.waiting(place.halt, wait).await? {
                 return Err(late("workflow.signal-timeout", format!("the signal `{name}` did not come in time")).into());
             }
         }
@@ -86,20 +87,21 @@ impl Walk {
             workflow,
             input: place.input.clone(),
             context: self.execution.context.clone(),
-            idempotency_key: Some(format!("{}:{}", self.execution.id, place.path)),
+            idempotency_key: Some(self.key(&place.path)),
             parent: Some((self.execution.id.clone(), place.path.clone())),
         };
-        let Started { execution: Execution { id: child, status, .. }, existing } = self.inner.accept(start).await?;
-        if existing && status == ExecutionStatus::Failed {
+        let Started { execution: Execution { id: child, status, completed_at_ms, .. }, existing } = self.inner.accept(start).await?;
+        let retried_at_ms = self.run.log().retried_at_ms();
+        if existing && status == ExecutionStatus::Failed && retried_at_ms >= completed_at_ms && retried_at_ms.is_some() {
             // The step is retried, and so is what it had started.
             self.inner.command(&child, Wanted::Retry).await?;
         }
-        match self.child_ends(&child, due_at_ms).await {
+        match self.child_ends(&child, due_at_ms, place.halt).await {
             Ok(Execution { status: ExecutionStatus::Completed, output, .. }) => self.waited(&place, output.unwrap_or_default(), None),
             Ok(Execution { error: Some(error), .. }) => Err(error.into()),
             Ok(_) => Err(Failure::new(FailureKind::Other, "execution.cancelled", "the workflow was cancelled").into()),
             Err(stop) => {
-                if matches!(stop, Stop::Cancelled | Stop::Failed(_)) {
+                if matches!(stop, Stop::Cancelled | Stop::Failed(_) | Stop::Halted) {
                     // It may have ended meanwhile, and then there is nothing to cancel.
                     drop(self.inner.command(&child, Wanted::Cancel).await);
                 }
@@ -108,7 +110,7 @@ impl Walk {
         }
     }
 
-    async fn child_ends(&self, child: &str, due_at_ms: Option<u64>) -> Result<Execution, Stop> {
+    async fn child_ends(&self, child: &str, due_at_ms: Option<u64>, halt: &Halt) -> Result<Execution, Stop> {
         loop {
             let wait = async {
                 tokio::select! {
@@ -116,7 +118,7 @@ impl Walk {
                     () = self.until_due(due_at_ms) => None,
                 }
             };
-            match self.waiting(wait).await? {
+            match self.waiting(halt, wait).await? {
                 Some(execution) => {
                     let execution = execution?;
                     if execution.status.is_final() {

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use breakwater_core::{BoxFuture, CallSnapshot, Failure, FailureKind};
+use breakwater_core::{BoxFuture, CallSnapshot, Digest, Failure, FailureKind};
 use serde_json::{Value, json};
 
-use super::inner::Inner;
+use super::inner::{Inner, MAX_KEY};
 use super::plan::Plan;
 use super::run::{Halt, Run};
 use crate::definition::{Step, StepType};
@@ -141,7 +141,10 @@ impl Walk {
             Some(Progress::Failed { error }) => return self.instead(&place, error),
             _ => {}
         }
-        self.gate(place.halt).await?;
+        // A workflow that it has started is seen to, also when the execution is to end.
+        if !(found.is_some() && step.kind == StepType::Workflow) {
+            self.gate(place.halt).await?;
+        }
         if let Some(when) = &step.when
             && found.is_none()
             && !self.plan.holds(when, &place.scope).map_err(|error| of_step(error, &step.id))?
@@ -231,13 +234,22 @@ impl Walk {
     }
 
     /// Waits for something that costs nothing to wait for again.
-    pub(crate) async fn waiting<T>(&self, work: impl Future<Output = T>) -> Result<T, Stop> {
+    pub(crate) async fn waiting<T>(&self, halt: &Halt, work: impl Future<Output = T>) -> Result<T, Stop> {
         tokio::select! {
             biased;
             () = self.run.cancel.cancelled() => Err(Stop::Cancelled),
             () = self.inner.stop.cancelled() => Err(Stop::Shutdown),
+            () = halt.halted() => Err(Stop::Halted),
             value = work => Ok(value),
         }
+    }
+
+    /// The same for every attempt at a step of this execution; another one once it was undone.
+    pub(crate) fn key(&self, path: &str) -> String {
+        let round = self.run.log().round(path);
+        let suffix = if round == 0 { String::new() } else { format!("@{round}") };
+        let key = format!("{}:{path}{suffix}", self.execution.id);
+        if key.len() <= MAX_KEY { key } else { format!("{}:{}{suffix}", self.execution.id, Digest::of(path.as_bytes())) }
     }
 }
 

@@ -227,3 +227,91 @@ impl WorkflowRecords for Mute {
         Box::pin(async move { if self.was_heard.swap(true, Ordering::SeqCst) { Ok(()) } else { self.records.beat(node, lease).await } })
     }
 }
+
+/// Records whose next write fails once, when told.
+struct Moody {
+    records: Arc<MemoryWorkflowRecords>,
+    fails: AtomicBool,
+}
+
+impl WorkflowRecords for Moody {
+    pass_on! {
+        put_workflow(workflow: &'a Workflow) -> Answer<'a, ()>;
+        workflow(id: &'a str, version: Option<u32>) -> Answer<'a, Option<Workflow>>;
+        workflows(status: Option<WorkflowStatus>, range: Range) -> Answer<'a, Part<Workflow>>;
+        remove_workflow(id: &'a str) -> Answer<'a, bool>;
+        create(execution: &'a Execution, digest: Digest, node: &'a str) -> Answer<'a, Created>;
+        execution(id: &'a str) -> Answer<'a, Option<Execution>>;
+        executions(filter: &'a ExecutionFilter, range: Range) -> Answer<'a, Part<Execution>>;
+        counts() -> Answer<'a, Vec<(ExecutionStatus, u64)>>;
+        events(id: &'a str, after: u64, take: u32) -> Answer<'a, Part<Event>>;
+        want(id: &'a str, wanted: Wanted) -> Answer<'a, ()>;
+        seen(fence: &'a Fence, wanted: Wanted) -> Answer<'a, ()>;
+        signal(id: &'a str, name: &'a str, payload: &'a Value, at_ms: u64) -> Answer<'a, u64>;
+        signals(id: &'a str, after: u64) -> Answer<'a, Vec<Signal>>;
+        mail(node: &'a str) -> Answer<'a, Vec<Mail>>;
+        beat(node: &'a str, lease: Duration) -> Answer<'a, ()>;
+        leave(node: &'a str) -> Answer<'a, ()>;
+        claim(node: &'a str, take: u32) -> Answer<'a, Vec<Claimed>>;
+        forget(ended_before_ms: u64, take: u32) -> Answer<'a, u64>;
+    }
+
+    fn append<'a>(&'a self, appends: &'a [Append]) -> BoxFuture<'a, Vec<Result<(), RecordsError>>> {
+        Box::pin(async move {
+            if self.fails.swap(false, Ordering::SeqCst) {
+                return appends.iter().map(|_| Err(RecordsError::Store("the disk is full".into()))).collect();
+            }
+            self.records.append(appends).await
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_write_that_fails_leaves_a_waiting_execution_steerable() {
+    for wanted in [Wanted::Pause, Wanted::Cancel] {
+        let records = Arc::new(MemoryWorkflowRecords::default());
+        let sink = Arc::<Sink>::default();
+        put(&*records, json!({ "name": "w", "steps": [{ "id": "s", "type": "signal", "signal": "go", "next": null }] })).await;
+        let moody = Arc::new(Moody { records: records.clone(), fails: AtomicBool::new(false) });
+        let executor = EmbeddedExecutor::start(config("a"), moody.clone(), Arc::new(Operations(sink.clone()))).await.unwrap();
+        let id = executor.start(start(json!(0))).await.unwrap().execution.id;
+        while executor.current_steps(&id).is_empty() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        moody.fails.store(true, Ordering::SeqCst);
+        assert_eq!(executor.command(&id, wanted).await.unwrap_err().code, "workflow.store");
+        // The wish is kept, and seen to once the records answer again.
+        let status = if wanted == Wanted::Pause { ExecutionStatus::Paused } else { ExecutionStatus::Cancelled };
+        while executor.get(&id).await.unwrap().status != status {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        if wanted == Wanted::Pause {
+            executor.signal(&id, "go", json!("now")).await.unwrap();
+            executor.command(&id, Wanted::Resume).await.unwrap();
+            let ended = executor.wait(&id, Duration::from_secs(60)).await.unwrap();
+            assert_eq!((ended.status, ended.output), (ExecutionStatus::Completed, Some(json!("now"))));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_done_is_undone_also_when_the_time_ran_out_while_nobody_ran_it() {
+    let records = Arc::new(MemoryWorkflowRecords::default());
+    let sink = Arc::<Sink>::default();
+    let steps = json!([{ "id": "room", "operation": "book", "compensate": { "operation": "release" }, "next": "long" },
+        { "id": "long", "operation": "slow", "next": null }]);
+    put(&*records, json!({ "name": "w", "timeout_ms": 60_000, "steps": steps })).await;
+    let mortal = Arc::new(Mortal { records: records.clone(), left: AtomicUsize::new(1000), arrives: true });
+    let first = EmbeddedExecutor::start(config("first"), mortal.clone(), Arc::new(Operations(sink.clone()))).await.unwrap();
+    let id = first.start(start(json!(0))).await.unwrap().execution.id;
+    while sink.operations() != ["book", "slow"] {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    mortal.left.store(0, Ordering::SeqCst);
+    tokio::time::sleep(Duration::from_secs(100)).await;
+    let late = breakwater_workflow::EmbeddedConfig { clock: breakwater_workflow::Clock::beginning_at(1_200_000), ..config("second") };
+    let second = EmbeddedExecutor::start(late, records.clone(), Arc::new(Operations(sink.clone()))).await.unwrap();
+    let execution = second.wait(&id, Duration::from_secs(3600)).await.unwrap();
+    assert_eq!(execution.error.unwrap().code, "execution.timeout");
+    assert!(sink.operations().ends_with(&["release".to_owned()]), "{:?}", sink.operations());
+}
