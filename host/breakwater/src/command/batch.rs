@@ -21,6 +21,7 @@ use breakwater_store::{SqliteStore, StoreError};
 use breakwater_workflow::{EmbeddedConfig, EmbeddedExecutor};
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::Instant;
 
 use super::local::{Local, block_on};
 use crate::cli::BatchArguments;
@@ -38,6 +39,9 @@ const CROP_FILE: &str = "crop-file";
 const LOOK: Duration = Duration::from_millis(250);
 /// How long pictures at work may take to end after Ctrl-C. A second one does not wait.
 const END_PATIENCE: Duration = Duration::from_secs(60);
+/// How long the journal may take to have the results of pictures that have ended, and how often it is looked at.
+const SETTLE_PATIENCE: Duration = Duration::from_secs(3);
+const SETTLE_LOOK: Duration = Duration::from_millis(20);
 /// Journals are kept for as long as the results.
 const KEEP: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 /// What a shell shows for a process that Ctrl-C ended.
@@ -184,6 +188,13 @@ async fn run_batch(
     tokio::select! {
         () = executor.shutdown(Deadline::after(END_PATIENCE)) => {}
         _ = interrupted.recv() => {}
+    }
+    // Their results are written to the journal a moment later.
+    let settled = Instant::now() + SETTLE_PATIENCE;
+    journal.read_on(&*records, &id).await?;
+    while journal.progress().running > 0 && Instant::now() < settled {
+        tokio::time::sleep(SETTLE_LOOK).await;
+        journal.read_on(&*records, &id).await?;
     }
     report.add(&records, &id, left).await?;
     Ok(ended)
