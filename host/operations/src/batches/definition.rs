@@ -39,8 +39,10 @@ pub struct Work<'a> {
 impl Work<'_> {
     /// Through the operations of the host.
     #[must_use]
-    pub const fn of_host(concurrency: u32, detects: bool) -> Self {
-        Self { concurrency, detects, operation: CROP_IMAGE.name }
+    pub const fn of_host(concurrency: u32) -> Self {
+        // Always with the step that detects, which is passed over where nothing is to be detected: batches that are started at the same time
+        // may get each other's version, and differ in nothing but the images at once.
+        Self { concurrency, detects: true, operation: CROP_IMAGE.name }
     }
 
     /// The definition. Its input has `items` (`image_path`, and `options` and `detect` of an image's own), `options` and `detect` for all.

@@ -42,10 +42,4 @@ impl Input {
     pub(crate) fn of(value: &Value) -> Result<Self, Failure> {
         Self::deserialize(value).map_err(|error| Failure::internal("the input of a batch cannot be read").caused_by(error))
     }
-
-    /// Whether anything is looked for beforehand.
-    pub(crate) fn detects(&self) -> bool {
-        let looked_for = |detect: &Value| !matches!(detect, Value::Bool(false));
-        self.detect.is_some() || self.items.iter().any(|item| item.detect.as_ref().is_some_and(looked_for))
-    }
 }

@@ -119,10 +119,10 @@ impl Batches {
     }
 
     async fn begin(&self, input: Input, idempotency_key: Option<String>) -> Result<(Batch, bool), Failure> {
-        let work = Work::of_host(input.concurrency, input.detects());
+        let work = Work::of_host(input.concurrency);
         let unwritable = |error| Failure::internal("a batch cannot be written").caused_by(error);
         let input = serde_json::to_value(input).map_err(unwritable)?;
-        let length = serde_json::to_vec(&input["items"]).map_err(unwritable)?.len();
+        let length = serde_json::to_vec(&input.get("items")).map_err(unwritable)?.len();
         if length > MAX_LIST_BYTES {
             let message = format!("the list of images has {length} bytes as JSON; at most {MAX_LIST_BYTES}");
             return Err(Failure::limit("batch.list-too-long", message).with_detail(json!({ "max_bytes": MAX_LIST_BYTES })));

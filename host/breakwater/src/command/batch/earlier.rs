@@ -76,8 +76,9 @@ pub(super) async fn output(store: &SqliteStore, id: &str, number: u64) -> Result
 }
 
 fn is_there(out: &Path, source: &Source, output: &Value) -> bool {
-    let Ok(known) = Option::<Fingerprint>::deserialize(&output["source"]) else { return false };
-    let file = output["file"].as_str().and_then(|file| out.join(file).metadata().ok());
-    let whole = file.is_some_and(|file| file.is_file() && Some(file.len()) == output["output"]["bytes"].as_u64());
+    let known = output.get("source").and_then(|known| Fingerprint::deserialize(known).ok());
+    let file = output.get("file").and_then(Value::as_str).and_then(|file| out.join(file).metadata().ok());
+    let bytes = output.pointer("/output/bytes").and_then(Value::as_u64);
+    let whole = file.is_some_and(|file| file.is_file() && Some(file.len()) == bytes);
     whole && known.is_some() && known == Fingerprint::of(&source.path)
 }

@@ -7,7 +7,7 @@ use anyhow::Result;
 use breakwater_operations::batches::{ItemState, Journal};
 use breakwater_operations::workflows::{Happened, WorkflowRecords as _};
 use breakwater_store::SqliteStore;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::earlier::output;
 use super::sources::{Source, Sources};
@@ -83,7 +83,7 @@ impl Report {
     pub(super) fn write(&self, out: &Path) -> Result<()> {
         let items: Vec<Value> = self.items.iter().map(Item::row).collect();
         let mut manifest = self.summary();
-        manifest["items"] = items.into();
+        manifest.insert("items".to_owned(), items.into());
         let mut part = tempfile::Builder::new().prefix(".manifest-").suffix(".part").permissions(permissions()).tempfile_in(out)?;
         serde_json::to_writer_pretty(&mut part, &manifest)?;
         part.write_all(b"\n")?;
@@ -91,16 +91,18 @@ impl Report {
         Ok(())
     }
 
-    fn summary(&self) -> Value {
+    fn summary(&self) -> Map<String, Value> {
         let count = |fits: fn(&State) -> bool| self.items.iter().filter(|item| fits(&item.state)).count();
-        json!({
-            "folder": self.about["folder"],
-            "options": self.about["options"],
-            "total": self.items.len(),
-            "succeeded": count(|state| matches!(state, State::Done(_))),
-            "failed": count(|state| matches!(state, State::Failed(..))),
-            "left": count(|state| matches!(state, State::Left)),
-        })
+        let about = |name: &str| self.about.get(name).cloned().unwrap_or_default();
+        let fields = [
+            ("folder", about("folder")),
+            ("options", about("options")),
+            ("total", self.items.len().into()),
+            ("succeeded", count(|state| matches!(state, State::Done(_))).into()),
+            ("failed", count(|state| matches!(state, State::Failed(..))).into()),
+            ("left", count(|state| matches!(state, State::Left)).into()),
+        ];
+        fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
     /// Prints the counts, and every picture that failed.
@@ -113,12 +115,12 @@ impl Report {
         }
         if as_json {
             let mut summary = summary;
-            summary["out"] = out.to_string_lossy().into();
+            summary.insert("out".to_owned(), out.to_string_lossy().into());
             let failed = self.items.iter().filter(|item| matches!(item.state, State::Failed(..)));
-            summary["failures"] = failed.map(Item::row).collect::<Vec<_>>().into();
-            return terminal::line(&summary.to_string());
+            summary.insert("failures".to_owned(), failed.map(Item::row).collect::<Vec<_>>().into());
+            return terminal::line(&Value::Object(summary).to_string());
         }
-        let count = |name: &str| summary[name].as_u64().unwrap_or_default();
+        let count = |name: &str| summary.get(name).and_then(Value::as_u64).unwrap_or_default();
         let left = if count("left") > 0 { format!(", {} left", count("left")) } else { String::new() };
         let (succeeded, total, failed) = (count("succeeded"), count("total"), count("failed"));
         terminal::line(&format!("{succeeded} of {total} pictures cut, {failed} failed{left} -> {}", out.display()));
@@ -129,11 +131,9 @@ impl Item {
     fn row(&self) -> Value {
         match &self.state {
             State::Done(output) => {
-                let mut row = json!({ "image_path": self.image, "status": "succeeded" });
-                for name in ["file", "crop", "output", "image", "score"] {
-                    row[name] = output.get(name).cloned().unwrap_or_default();
-                }
-                row
+                let field = |name: &str| (name.to_owned(), output.get(name).cloned().unwrap_or_default());
+                let named = [("image_path".to_owned(), self.image.as_str().into()), ("status".to_owned(), "succeeded".into())];
+                Value::Object(named.into_iter().chain(["file", "crop", "output", "image", "score"].map(field)).collect())
             }
             State::Failed(code, message) => {
                 json!({ "image_path": self.image, "status": "failed", "error": { "code": code, "message": message } })
