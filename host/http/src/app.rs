@@ -25,9 +25,10 @@ use crate::form::FormLimits;
 use crate::observe::{self, Observing};
 use crate::problem::Refusal;
 use crate::routes::{
-    batch_events, batches, crop, detect, document, embeddings, executions, features, flags, health, imports, inference, integration_health, invoke, models,
-    operations, pass_through, plugins, process_image, products, registry, repository, search, search_by_image, service_actions,
-    service_definitions, service_health, sheets, sidecar_health, sidecar_logs, sidecars, status, strategies, upstreams, warm_up, workflows,
+    batch_events, batches, crop, detect, document, embeddings, executions, features, flags, health, imports, inference, integration_health,
+    invoke, models, operations, pass_through, plugins, process_image, products, registry, repository, search, search_by_image,
+    service_actions, service_definitions, service_health, sheets, sidecar_health, sidecar_logs, sidecars, status, strategies, upstreams,
+    warm_up, workflows,
 };
 
 /// What the server needs from the rest of the host.

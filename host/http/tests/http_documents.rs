@@ -92,7 +92,7 @@ fn codes_in_table(text: &str) -> BTreeSet<String> {
 
 /// String literals that look like codes of the areas there are, outside of tests.
 fn codes_in_source(folder: &Path) -> BTreeSet<String> {
-    const AREAS: [&str; 35] = [
+    const AREAS: [&str; 38] = [
         "batch",
         "blob",
         "breaker",
@@ -107,6 +107,7 @@ fn codes_in_source(folder: &Path) -> BTreeSet<String> {
         "embed",
         "embedder",
         "endpoint",
+        "execution",
         "fallback",
         "flag",
         "flight",
@@ -123,11 +124,13 @@ fn codes_in_source(folder: &Path) -> BTreeSet<String> {
         "request",
         "retry",
         "search",
+        "service",
         "sheet",
         "sidecar",
         "strategy",
         "tensor",
         "upstream",
+        "workflow",
     ];
     let mut codes = BTreeSet::new();
     for file in rust_files(folder) {
@@ -140,8 +143,9 @@ fn codes_in_source(folder: &Path) -> BTreeSet<String> {
                     && !rest.is_empty()
                     && rest.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
             });
-            // Names of files, and of attributes of spans.
-            let other = piece == "http.route" || ["toml", "wasm"].iter().any(|end| piece.ends_with(&format!(".{end}")));
+            // Names of files, of attributes of spans, of the operation that an action is, and of what is wrong with a definition.
+            let names = ["http.route", "service.name", "service.version", "service.action", "service.not-registered"];
+            let other = names.contains(&piece) || ["toml", "wasm"].iter().any(|end| piece.ends_with(&format!(".{end}")));
             if known && !other {
                 codes.insert(piece.to_owned());
             }

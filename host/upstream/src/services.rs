@@ -245,6 +245,7 @@ impl ServiceCatalogue {
         definition: ServiceDefinition,
     ) -> Result<(ServiceDefinition, Result<CompiledActions, Vec<DefinitionViolation>>), Failure> {
         let compiler = Arc::clone(&self.compiler);
+        #[expect(clippy::disallowed_methods, reason = "milliseconds, and one at a time: whoever changes services holds their lock")]
         let compiling = tokio::task::spawn_blocking(move || {
             let compiled = compiler.compile(&definition);
             (definition, compiled)

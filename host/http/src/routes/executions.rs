@@ -48,6 +48,9 @@ pub(crate) async fn list(State(app): State<App>, headers: HeaderMap, uri: Uri) -
 /// A page of the executions of one workflow, or of all.
 pub(crate) async fn page_of(app: &App, query: &Query, workflow_id: Option<String>) -> Result<Response, Refusal> {
     let page = Page::of(query)?;
+    if let Some(id) = &workflow_id {
+        app.workflows().require_of_users(id)?;
+    }
     let filter = ExecutionFilter { workflow_id, status: query.text("status").map(status).transpose()? };
     let part = app.workflows().executor().list(&filter, page.range()).await?;
     Ok(json::answer(&page.of_mapped(part, |execution| ExecutionBody::of(app, execution))))

@@ -1,5 +1,7 @@
 //! `GET /api/health`: services and what stands on them, as a whole.
 
+use std::collections::BTreeMap;
+
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -17,12 +19,24 @@ use crate::wire::whole_milliseconds;
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = IntegrationHealth)]
 pub(crate) struct IntegrationHealthBody {
-    /// `healthy`: no active service is known to be away; `degraded`: some are; `unhealthy`: all are.
+    /// `healthy`: no active service is known to be away; `degraded`: some are, or workflows cannot be kept; `unhealthy`: all are.
     status: &'static str,
     /// The services that were defined.
     services: ServicesBody,
+    /// Workflows under way.
+    workflows: WorkflowsBody,
     /// How long this process has run, in milliseconds.
     uptime_ms: u64,
+}
+
+/// How executions of workflows are, in all processes that share them.
+#[derive(Debug, Default, Serialize, ToSchema)]
+#[schema(as = WorkflowsHealth)]
+pub(crate) struct WorkflowsBody {
+    /// Whether their records can be read.
+    available: bool,
+    /// How many executions there are, by status. Batches are executions too.
+    executions: BTreeMap<&'static str, u64>,
 }
 
 /// How many services are well.
@@ -64,9 +78,10 @@ fn services(healths: Vec<DefinedServiceHealth>) -> ServicesBody {
     ServicesBody { total: healths.len(), healthy, unhealthy, unknown, items: healths.into_iter().map(word).collect() }
 }
 
-fn status(services: &ServicesBody) -> &'static str {
+fn status(services: &ServicesBody, workflows: &WorkflowsBody) -> &'static str {
     match (services.healthy, services.unhealthy) {
-        (_, 0) => "healthy",
+        (_, 0) if workflows.available => "healthy",
+        (_, 0) => "degraded",
         (0, _) => "unhealthy",
         _ => "degraded",
     }
@@ -86,7 +101,14 @@ fn status(services: &ServicesBody) -> &'static str {
 pub(crate) async fn health(State(app): State<App>, headers: HeaderMap) -> Result<Response, Refusal> {
     require_json(&headers)?;
     let services = services(app.operations().service_healths());
-    Ok(json::answer(&IntegrationHealthBody { status: status(&services), services, uptime_ms: whole_milliseconds(app.started.elapsed()) }))
+    let workflows = match app.workflows().counts().await {
+        Ok(counts) => {
+            WorkflowsBody { available: true, executions: counts.into_iter().map(|(status, count)| (status.name(), count)).collect() }
+        }
+        Err(_) => WorkflowsBody::default(),
+    };
+    let (status, uptime_ms) = (status(&services, &workflows), whole_milliseconds(app.started.elapsed()));
+    Ok(json::answer(&IntegrationHealthBody { status, services, workflows, uptime_ms }))
 }
 
 #[cfg(test)]
@@ -115,7 +137,9 @@ mod tests {
             (vec![Unhealthy, Unknown], "unhealthy"),
         ] {
             let services = services(words.iter().copied().map(health).collect());
-            assert_eq!((status(&services), services.total), (expected, words.len()), "{words:?}");
+            let workflows = WorkflowsBody { available: true, ..WorkflowsBody::default() };
+            assert_eq!((status(&services, &workflows), services.total), (expected, words.len()), "{words:?}");
         }
+        assert_eq!(status(&services(Vec::new()), &WorkflowsBody::default()), "degraded", "records that cannot be read");
     }
 }

@@ -13,6 +13,8 @@ use serde_json::{Map, Value, json};
 
 use super::{OperationSteps, Start, Started, Workflows};
 
+/// The longest id or name that is looked up, in bytes.
+const MAX_ID: usize = 128;
 /// Workflows that are looked at to see whether they start each other in a ring.
 const MAX_RELATED: usize = 256;
 
@@ -94,8 +96,19 @@ impl Workflows {
     /// # Errors
     /// `workflow.unknown` (not found), `workflow.store` (unavailable).
     pub async fn get(&self, id: &str, version: Option<u32>) -> Result<Workflow, Failure> {
+        if id.len() > MAX_ID || id.chars().any(char::is_control) {
+            return Err(unknown(id));
+        }
         let found = self.records().workflow(id, version).await.map_err(stored)?;
         found.filter(|workflow| !is_of_the_host(&workflow.definition.name)).ok_or_else(|| unknown(id))
+    }
+
+    /// Refuses the id of a workflow of the host's own.
+    ///
+    /// # Errors
+    /// `workflow.unknown` (not found).
+    pub fn require_of_users(&self, id: &str) -> Result<(), Failure> {
+        if is_of_the_host(id) { Err(unknown(id)) } else { Ok(()) }
     }
 
     /// Starts a workflow, but for those of the host's own.
@@ -103,7 +116,8 @@ impl Workflows {
     /// # Errors
     /// As [`super::Executor::start`].
     pub async fn start(&self, start: Start) -> Result<Started, Failure> {
-        if is_of_the_host(&start.workflow) { Err(unknown(&start.workflow)) } else { self.executor().start(start).await }
+        self.require_of_users(&start.workflow)?;
+        self.executor().start(start).await
     }
 
     /// The latest version of each workflow, the newest first.
