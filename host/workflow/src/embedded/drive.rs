@@ -78,8 +78,8 @@ async fn once(
             End { status: ExecutionStatus::Cancelled, output: None, error: Some(StepError::of(&failure)) }
         }
         Err(Stop::Lost(error)) => return Err(error),
-        // The process ends.
-        Err(Stop::Shutdown | Stop::Halted) => return Ok(()),
+        // The process ends. What came of the last steps is written before it does.
+        Err(Stop::Shutdown | Stop::Halted) => return run.record([], None).wait().await,
     };
     let at_ms = inner.clock().now_ms();
     let change = Change { status: end.status, output: end.output.clone(), error: end.error.clone(), at_ms };
