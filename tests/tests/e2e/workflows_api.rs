@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 use crate::support::{assert_problem, eventually, ok};
 use crate::workflow_bed::{Bed, any_action, effects};
 
+/// Long enough to cancel an execution meanwhile, also on a busy machine.
+const LATE: Duration = Duration::from_secs(4);
+
 fn extract() -> Value {
     json!([{
         "name": "extract",
@@ -183,7 +186,7 @@ async fn a_step_that_fails_is_named_and_can_be_retried_once_its_service_is_back(
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_comes_after_the_end_changes_nothing() {
     let slow = FakeUpstream::start(r#"{"done":true}"#).await.unwrap();
-    slow.behave(Behaviour::AnswersAfter(Duration::from_millis(700)), 100);
+    slow.behave(Behaviour::AnswersAfter(LATE), 100);
     let bed = Bed::new();
     bed.register("slow", &slow.base(), json!([any_action("work")])).await;
     bed.create(&json!({ "name": "w", "steps": [{ "id": "one", "service": "slow", "action": "work", "next": "two" }, { "id": "two", "service": "slow", "action": "work", "next": null }] })).await;
@@ -193,7 +196,7 @@ async fn an_answer_that_comes_after_the_end_changes_nothing() {
     let not_yet = bed.client.get(&format!("/api/executions/{id}/result")).await.unwrap();
     assert_problem(&not_yet, 409, "execution.not-finished");
     assert_eq!(ok(&bed.order(&id, "cancel").await)["status"], "CANCELLED");
-    tokio::time::sleep(Duration::from_millis(900)).await;
+    tokio::time::sleep(LATE).await;
     let execution = bed.execution(&id).await;
     assert_eq!((&execution["status"], &execution["output"], effects(&slow).len()), (&json!("CANCELLED"), &Value::Null, 1));
     assert_problem(&bed.client.get(&format!("/api/executions/{id}/result")).await.unwrap(), 409, "execution.cancelled");
