@@ -180,9 +180,9 @@ impl Host {
 
     /// Waits for plugin calls and ends the parts; what has not ended within `patience` is left behind.
     pub(crate) async fn stop(self, patience: Duration) {
-        let deadline = Deadline::after(patience);
         // First: its steps call everything else.
-        self.executor.shutdown(deadline).await;
+        self.executor.shutdown(Deadline::after(patience)).await;
+        let deadline = Deadline::after(patience);
         self.catalogue.shutdown(deadline).await;
         self.operations.stop_search(deadline).await;
         // Each has the time that its settings allow. One that takes longer is ended by its reaper once the host is gone.

@@ -46,6 +46,7 @@ pub(crate) struct Log {
     /// How often what was done at a path was undone, so that it is done anew.
     rounds: HashMap<String, u32>,
     retried_at_ms: Option<u64>,
+    retries: u32,
 }
 
 impl Log {
@@ -67,6 +68,11 @@ impl Log {
     /// How often what was done at a path was undone: doing it again is another effect, with another key.
     pub(crate) fn round(&self, path: &str) -> u32 {
         self.rounds.get(path.strip_suffix(UNDO).unwrap_or(path)).copied().unwrap_or(0)
+    }
+
+    /// How often it was retried by hand.
+    pub(crate) fn retries(&self) -> u32 {
+        self.retries
     }
 
     /// When it was last retried by hand, in milliseconds since 1970.
@@ -125,6 +131,7 @@ impl Log {
             }
             Happened::Retried => {
                 self.retried_at_ms = Some(event.at_ms);
+                self.retries += 1;
                 self.paused = false;
                 self.begin_failed_anew();
             }

@@ -90,12 +90,7 @@ impl Walk {
             idempotency_key: Some(self.key(&place.path)),
             parent: Some((self.execution.id.clone(), place.path.clone())),
         };
-        let Started { execution: Execution { id: child, status, completed_at_ms, .. }, existing } = self.inner.accept(start).await?;
-        let retried_at_ms = self.run.log().retried_at_ms();
-        if existing && status == ExecutionStatus::Failed && retried_at_ms >= completed_at_ms && retried_at_ms.is_some() {
-            // The step is retried, and so is what it had started.
-            self.inner.command(&child, Wanted::Retry).await?;
-        }
+        let child = self.child(start).await?;
         match self.child_ends(&child, due_at_ms, place.halt).await {
             Ok(Execution { status: ExecutionStatus::Completed, output, .. }) => self.waited(&place, output.unwrap_or_default(), None),
             Ok(Execution { error: Some(error), .. }) => Err(error.into()),
@@ -107,6 +102,27 @@ impl Walk {
                 }
                 Err(stop)
             }
+        }
+    }
+
+    /// The workflow that the step has started, or starts now. When the step is retried, so is what it had started; what was cancelled begins
+    /// anew.
+    async fn child(&self, start: Start) -> Result<String, Failure> {
+        let Started { execution, existing } = self.inner.accept(start.clone()).await?;
+        let (retried_at_ms, retries) = {
+            let log = self.run.log();
+            (log.retried_at_ms(), log.retries())
+        };
+        if !existing || retried_at_ms.is_none() || retried_at_ms < execution.completed_at_ms {
+            return Ok(execution.id);
+        }
+        match execution.status {
+            ExecutionStatus::Failed => Ok(self.inner.command(&execution.id, Wanted::Retry).await?.id),
+            ExecutionStatus::Cancelled => {
+                let idempotency_key = start.idempotency_key.map(|key| format!("{key}@r{retries}"));
+                Ok(self.inner.accept(Start { idempotency_key, ..start }).await?.execution.id)
+            }
+            _ => Ok(execution.id),
         }
     }
 

@@ -170,3 +170,25 @@ async fn a_caller_who_leaves_leaves_no_execution_behind_that_nobody_runs() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_step_had_cancelled_for_its_time_begins_anew_when_the_step_is_retried() {
+    let bed = Bed::new().await;
+    let inner = json!([{ "id": "s", "type": "signal", "signal": "go", "next": null }]);
+    super::support::put(&*bed.records, json!({ "name": "inner", "steps": inner })).await;
+    let steps = json!([{ "id": "sub", "type": "workflow", "workflow": "inner", "timeout_ms": 5000, "next": null }]);
+    let execution = bed.run(steps, json!(1)).await;
+    assert_eq!(execution.error.unwrap().code, "workflow.timeout");
+    bed.executor.command(&execution.id, Wanted::Retry).await.unwrap();
+    let all = Default::default();
+    let child = loop {
+        let listed = bed.executor.list(&all, breakwater_workflow::Range { skip: 0, take: 10 }).await.unwrap().items;
+        let found = listed.into_iter().find(|found| found.workflow_name == "inner" && !found.status.is_final());
+        match found {
+            Some(child) => break child.id,
+            None => tokio::time::sleep(Duration::from_millis(1)).await,
+        }
+    };
+    bed.executor.signal(&child, "go", json!("done")).await.unwrap();
+    assert_eq!(bed.ends(&execution.id).await.output, Some(json!("done")));
+}
