@@ -26,9 +26,12 @@ pub(crate) const OWN_ROUTES: &[&str] = &[
     "/openapi.json",
     "/extract-features",
     "/extract-features-batch",
+    "/api/executions",
+    "/api/health",
     "/api/process-image",
-    "/api/health/python",
+    "/api/services",
     "/api/v1/products",
+    "/api/workflows",
 ];
 
 /// Notes what is wrong with a key.

@@ -174,7 +174,7 @@ fn a_prefix_leaves_breakwaters_own_routes_alone() {
     for good in ["/api", "/api/deepfake", "/v1x", "/v3", "/api/v1/deepfake", "/healthy", "/a-b_c.d~e"] {
         prefix(good).unwrap();
     }
-    for own in ["/v1", "/v1/sidecars", "/v2/models", "/healthz", "/readyz", "/metrics", "/api/health/python"] {
+    for own in ["/v1", "/v1/sidecars", "/v2/models", "/healthz", "/readyz", "/metrics", "/api/health/python", "/api/services"] {
         let shown = problems(prefix(own));
         assert!(shown.starts_with("b.toml:3:16: sidecars.a.route_prefix: /"), "{shown}");
         assert!(shown.ends_with(" is answered by Breakwater itself"), "{shown}");
