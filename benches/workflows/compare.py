@@ -1,10 +1,12 @@
 """Executions of three steps per second of processor time, on SQLite, on PostgreSQL and on Temporal's dev server, and how long a step takes.
 
-Each engine runs as its users run it: Breakwater as one process; Temporal as its dev server on a SQLite file, with a worker in Python. The
+Each engine runs as its users run it: Breakwater as one process, also as a worker of Temporal's dev server; Temporal as that server on a SQLite
+file, with a worker in Python. The
 steps are requests to the same sink, whose processor time is not counted; that of the worker and of PostgreSQL is."""
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import pathlib
@@ -128,11 +130,10 @@ async def breakwater(binary, count, callers, sink, config, database=()):
         shutil.rmtree(home, ignore_errors=True)
 
 
-async def temporal(count, callers, sink):
+@contextlib.asynccontextmanager
+async def temporal_server():
+    """Temporal's dev server: its address and its process."""
     from temporalio.client import Client
-
-    sys.path.insert(0, str(HERE))
-    from temporal_worker import QUEUE, Three
 
     home = pathlib.Path(tempfile.mkdtemp(prefix="temporal-bench-"))
     port = free_port()
@@ -143,7 +144,6 @@ async def temporal(count, callers, sink):
         stderr=subprocess.DEVNULL,
     )
     address = f"127.0.0.1:{port}"
-    worker = None
     try:
 
         def is_up():
@@ -154,34 +154,46 @@ async def temporal(count, callers, sink):
                 return False
 
         wait_for(is_up)
-        client = None
         for _ in range(100):
             try:
-                client = await Client.connect(address)
+                await Client.connect(address)
                 break
             except RuntimeError:
                 await asyncio.sleep(0.2)
-        worker = subprocess.Popen([sys.executable, HERE / "temporal_worker.py", address, sink], stdout=subprocess.PIPE, text=True)
-        worker.stdout.readline()
-        run = random.randrange(1 << 30)
-
-        async def one(number):
-            await client.execute_workflow(Three.run, {"n": number}, id=f"bench-{run}-{random.randrange(1 << 60)}", task_queue=QUEUE)
-
-        for number in range(20):
-            await one(number)
-        alone = []
-        for number in range(30):
-            began = time.monotonic()
-            await one(number)
-            alone.append((time.monotonic() - began) / 3)
-        result = await measured(count, callers, one, [server.pid, worker.pid])
-        result["ms_per_step_alone"] = 1000 * statistics.median(alone)
-        return result
+        yield address, server
     finally:
-        for process in filter(None, [worker, server]):
-            stop(process)
+        stop(server)
         shutil.rmtree(home, ignore_errors=True)
+
+
+async def temporal(count, callers, sink):
+    from temporalio.client import Client
+
+    sys.path.insert(0, str(HERE))
+    from temporal_worker import QUEUE, Three
+
+    async with temporal_server() as (address, server):
+        client = await Client.connect(address)
+        worker = subprocess.Popen([sys.executable, HERE / "temporal_worker.py", address, sink], stdout=subprocess.PIPE, text=True)
+        try:
+            worker.stdout.readline()
+            run = random.randrange(1 << 30)
+
+            async def one(number):
+                await client.execute_workflow(Three.run, {"n": number}, id=f"bench-{run}-{random.randrange(1 << 60)}", task_queue=QUEUE)
+
+            for number in range(20):
+                await one(number)
+            alone = []
+            for number in range(30):
+                began = time.monotonic()
+                await one(number)
+                alone.append((time.monotonic() - began) / 3)
+            result = await measured(count, callers, one, [server.pid, worker.pid])
+            result["ms_per_step_alone"] = 1000 * statistics.median(alone)
+            return result
+        finally:
+            stop(worker)
 
 
 async def main():
@@ -206,6 +218,11 @@ async def main():
             database = [arguments.postgres_pid] if arguments.postgres_pid else []
             results["postgres"] = await breakwater(arguments.binary, arguments.executions, arguments.callers, sink, config, database)
             print("postgres", json.dumps(results["postgres"]), flush=True)
+        async with temporal_server() as (address, server):
+            config = f'[workflow]\nexecutor = "temporal"\ntemporal_url = "http://{address}"\n'
+            count = arguments.temporal_executions
+            results["on temporal"] = await breakwater(arguments.binary, count, arguments.callers, sink, config, [server.pid])
+        print("on temporal", json.dumps(results["on temporal"]), flush=True)
         results["temporal"] = await temporal(arguments.temporal_executions, arguments.callers, sink)
         print("temporal", json.dumps(results["temporal"]), flush=True)
     finally:

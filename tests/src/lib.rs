@@ -11,4 +11,5 @@ pub mod photographs;
 pub mod postgres;
 pub mod processes;
 pub mod service;
+pub mod temporal;
 pub mod upstream;

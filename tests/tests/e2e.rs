@@ -108,3 +108,5 @@ mod workflows_cli;
 mod workflows_crash;
 #[path = "e2e/workflows_nodes.rs"]
 mod workflows_nodes;
+#[path = "e2e/workflows_temporal.rs"]
+mod workflows_temporal;

@@ -12,6 +12,7 @@ mod sanitize;
 mod serve;
 mod suites;
 mod system_packages;
+mod temporal;
 mod tidy;
 mod wasm_toolchain;
 mod workspace;

@@ -13,7 +13,7 @@ use anyhow::Result;
 
 use self::summary::Summary;
 use crate::workspace::{self, Workspace};
-use crate::{command, flask, guests, postgres, system_packages};
+use crate::{command, flask, guests, postgres, system_packages, temporal};
 
 /// Workspaces of guest code whose tests run natively.
 const GUEST_WORKSPACES: [&str; 2] = ["guest/rust", "plugins"];
@@ -28,6 +28,7 @@ pub(crate) fn run(workspace: &Workspace, filter: Option<&str>) -> Result<ExitCod
     system_packages::ensure_test_programs();
     let target = workspace::target_folder(workspace.root());
     postgres::ensure(&target);
+    temporal::ensure(&target);
     flask::ensure(&target);
     guests::build_plugins(workspace.root())?;
     let components = guests::build_test_guests(workspace.root())?;

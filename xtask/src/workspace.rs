@@ -1,6 +1,7 @@
 //! Where things lie, and how cargo is called.
 
 use std::env;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -36,6 +37,13 @@ impl Workspace {
     pub(crate) fn cargo(&self) -> Command {
         let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         cargo.current_dir(&self.root);
+        // What cargo says of this command when it runs it. Build scripts that read such variables would run again, and what depends on them be
+        // compiled again, whenever a build from here follows one by hand.
+        let said =
+            |name: &OsString| name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"));
+        for (name, _) in env::vars_os().filter(|(name, _)| said(name)) {
+            cargo.env_remove(name);
+        }
         cargo
     }
 

@@ -29,13 +29,12 @@ use breakwater_sidecar::Sidecars;
 use breakwater_store::SqliteStore;
 use breakwater_telemetry::{Metrics, Tracer};
 use breakwater_upstream::{MemoryRecords as MemoryRegistryRecords, RegistryRecords, ServiceCatalogue, Upstreams};
-use breakwater_workflow::EmbeddedExecutor;
 use tokio_util::sync::CancellationToken;
 
 use crate::places::Surroundings;
 pub(crate) use convert::{http_config, log_config, readiness_config};
 pub(crate) use sidecars::{EXEC, REAP, sidecar_config, sidecar_configs};
-use workflows::WorkflowStores;
+use workflows::{Executors, WorkflowStores};
 
 /// The version in `--version`, logs and metrics.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -60,8 +59,8 @@ pub(crate) struct Host {
     pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) operations: Arc<Operations>,
     pub(crate) workflows: Arc<Workflows>,
-    /// Runs them.
-    pub(crate) executor: EmbeddedExecutor,
+    /// Run them.
+    pub(crate) executors: Executors,
     sidecars: Arc<Sidecars>,
     /// What a scrape says of the indices.
     pub(crate) spaces: scrape::Spaces,
@@ -159,9 +158,8 @@ impl Host {
         };
         let operations = Operations::new(config, upstreams::chains(settings), parts);
         let steps = Arc::new(OperationSteps(Arc::clone(&operations)));
-        let executor = EmbeddedExecutor::prepare(workflows::executor_config(settings), Arc::clone(&records.shared.workflows), steps).await;
-        let executor = executor.map_err(outside::setup).context("cannot set up workflows")?;
-        let workflows = Workflows::new(Arc::clone(&operations), records.shared.workflows, Arc::new(executor.clone()));
+        let executors = Executors::prepare(settings, keep, Arc::clone(&records.shared.workflows), steps).await?;
+        let workflows = Workflows::new(Arc::clone(&operations), records.shared.workflows, executors.executor());
         Ok(Self {
             metrics,
             tracer,
@@ -169,7 +167,7 @@ impl Host {
             catalogue,
             operations,
             workflows,
-            executor,
+            executors,
             sidecars,
             spaces,
             stop,
@@ -181,7 +179,7 @@ impl Host {
     /// Waits for plugin calls and ends the parts; what has not ended within `patience` is left behind.
     pub(crate) async fn stop(self, patience: Duration) {
         // First: its steps call everything else.
-        self.executor.shutdown(Deadline::after(patience)).await;
+        self.executors.shutdown(Deadline::after(patience)).await;
         let deadline = Deadline::after(patience);
         self.catalogue.shutdown(deadline).await;
         self.operations.stop_search(deadline).await;

@@ -12,6 +12,7 @@ pub mod digest;
 pub mod failure;
 pub mod geometry;
 pub mod invoker;
+pub mod keyed_id;
 pub mod ledger;
 pub mod operation;
 pub mod outbound;

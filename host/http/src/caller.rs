@@ -74,6 +74,17 @@ pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<Arc<str>>, F
     }
 }
 
+/// The key of what may be given one in its body or in the header.
+///
+/// # Errors
+/// As [`idempotency_key`]; `request.field-invalid` when there are two that differ.
+pub(crate) fn one_key(own: Option<String>, headers: &HeaderMap) -> Result<Option<String>, Failure> {
+    match (own, idempotency_key(headers)?) {
+        (Some(own), Some(key)) if *own != *key => Err(field_invalid("idempotency_key", "differs from the header Idempotency-Key")),
+        (own, key) => Ok(own.or_else(|| key.map(|key| key.to_string()))),
+    }
+}
+
 /// A header whose value cannot be meant.
 pub(crate) fn header_invalid(name: &str, problem: &str) -> Failure {
     let detail = json!({ "header": name });
@@ -132,5 +143,19 @@ mod tests {
         for values in [&[longer.as_bytes()][..], &[b""], &[b"\xc3\xa9"], &[b"a", b"b"]] {
             assert_eq!(key(values), Err("request.header-invalid".into()), "{values:?}");
         }
+    }
+
+    #[test]
+    fn a_key_is_in_the_body_or_in_the_header_or_the_same_in_both() {
+        let key = |own: Option<&str>, header: Option<&'static str>| {
+            let headers = header.map(|value| (IDEMPOTENCY_HEADER.parse().unwrap(), axum::http::HeaderValue::from_static(value)));
+            one_key(own.map(str::to_owned), &headers.into_iter().collect()).map_err(|failure| failure.code.into_owned())
+        };
+        for (own, header) in [(Some("a"), None), (None, Some("a")), (Some("a"), Some("a"))] {
+            assert_eq!(key(own, header), Ok(Some("a".into())), "{own:?} {header:?}");
+        }
+        assert_eq!(key(None, None), Ok(None));
+        assert_eq!(key(Some("a"), Some("b")), Err("request.field-invalid".into()));
+        assert_eq!(key(None, Some("")), Err("request.header-invalid".into()));
     }
 }

@@ -1,6 +1,6 @@
 //! Reading JSON bodies strictly: unknown fields are refused with the name that was meant, wrong values with their place.
 
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use breakwater_core::Failure;
 use breakwater_operations::strategies::closest;
@@ -33,6 +33,18 @@ pub(crate) fn read<T: Known>(bytes: &[u8]) -> Result<T, Failure> {
         let detail = json!({ "violations": [{ "pointer": pointer, "message": message }] });
         Failure::invalid("request.field-invalid", format!("{pointer}: {message}")).with_detail(detail)
     })
+}
+
+/// Reads a request whose body may be left out.
+///
+/// # Errors
+/// `http.unsupported-media-type`, and as [`read`].
+pub(crate) fn read_optional<T: Known + Default>(headers: &HeaderMap, bytes: &[u8]) -> Result<T, Failure> {
+    if bytes.is_empty() {
+        return Ok(T::default());
+    }
+    BodyKind::require_json(headers)?;
+    read(bytes)
 }
 
 /// Reads a JSON object.
@@ -94,6 +106,17 @@ impl BodyKind {
             }
         }
     }
+
+    /// Refuses what is not JSON. A web page of another origin may send anything else without asking first.
+    ///
+    /// # Errors
+    /// `http.unsupported-media-type`.
+    pub(crate) fn require_json(headers: &HeaderMap) -> Result<(), Failure> {
+        match Self::of(headers) {
+            Ok(Self::Json) => Ok(()),
+            _ => Err(Failure::invalid("http.unsupported-media-type", "send Content-Type: application/json")),
+        }
+    }
 }
 
 /// A JSON answer that no cache keeps.
@@ -108,11 +131,22 @@ pub(crate) fn answer(value: &impl Serialize) -> Response {
     }
 }
 
+/// A JSON answer with the path of what it is about.
+pub(crate) fn located(status: StatusCode, location: &str, value: &impl Serialize) -> Response {
+    let mut response = (status, answer(value)).into_response();
+    // Paths are made of ids and names, which have nothing in them that a header has not.
+    if let Ok(location) = HeaderValue::try_from(location) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    response
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[derive(Debug, serde::Deserialize)]
+    #[derive(Debug, Default, serde::Deserialize)]
+    #[serde(default)]
     struct Sample {
         width: Option<u32>,
         boxes: Option<Vec<Inner>>,
@@ -166,5 +200,25 @@ mod tests {
         assert_eq!(kind("multipart/form-data; boundary=x"), Ok(BodyKind::Form));
         assert_eq!(kind("image/jpeg"), Err("http.unsupported-media-type".into()));
         assert!(BodyKind::of(&HeaderMap::new()).is_err());
+    }
+
+    #[test]
+    fn a_body_may_be_left_out_and_is_json_otherwise() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, "text/plain".parse().unwrap());
+        let read = |headers: &HeaderMap, body: &[u8]| read_optional::<Sample>(headers, body);
+        assert_eq!(read(&headers, b"").unwrap().width, None);
+        assert_eq!(read(&headers, b"{}").unwrap_err().code, "http.unsupported-media-type");
+        assert_eq!(read(&HeaderMap::new(), b"{}").unwrap_err().code, "http.unsupported-media-type");
+        headers.insert(header::CONTENT_TYPE, "application/json".parse().unwrap());
+        assert_eq!(read(&headers, br#"{"width":3}"#).unwrap().width, Some(3));
+        assert_eq!(read(&headers, br#"{"widht":1}"#).unwrap_err().code, "request.unknown-field");
+    }
+
+    #[test]
+    fn an_answer_may_say_where_it_is() {
+        let response = located(StatusCode::CREATED, "/api/services/1", &json!({}));
+        assert_eq!((response.status(), response.headers()["location"].as_bytes()), (StatusCode::CREATED, &b"/api/services/1"[..]));
+        assert_eq!(response.headers()["cache-control"], "no-store");
     }
 }

@@ -1,7 +1,10 @@
 //! Who may change the service (plugins, flags, breakers, the registry) and read what its sidecars write: by default only a process on this
 //! machine that speaks to the service itself.
 
+use axum::Extension;
 use axum::body::Body;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use breakwater_core::{Failure, FailureKind};
 
@@ -9,6 +12,7 @@ use crate::app::App;
 use crate::body::{self, BodyLimits};
 use crate::incoming::Incoming;
 use crate::json::{self, BodyKind, Known};
+use crate::problem::Refusal;
 
 /// The largest body of a change other than a plugin, in bytes.
 const MAX_BODY: u64 = 1 << 20;
@@ -23,6 +27,20 @@ const FORWARDED: [&str; 3] = ["forwarded", "x-forwarded-for", "x-real-ip"];
 /// posts, and such a form could otherwise reach a service on the same machine).
 pub(crate) fn allow(app: &App, incoming: &Incoming, headers: &HeaderMap) -> Result<(), Failure> {
     if app.config.remote_management { Ok(()) } else { local(incoming, headers) }
+}
+
+/// A change that may pass, for handlers that need nothing else of who asks. Fails as [`allow`] does.
+pub(crate) struct Allowed;
+
+impl FromRequestParts<App> for Allowed {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Refusal> {
+        let incoming = Extension::<Incoming>::from_request_parts(parts, app).await;
+        let Extension(incoming) = incoming.map_err(|_| Failure::internal("a request has not been observed"))?;
+        allow(app, &incoming, &parts.headers)?;
+        Ok(Self)
+    }
 }
 
 /// Lets a change of the registry pass: services on other machines may register where the operator says so.
@@ -53,7 +71,7 @@ pub(crate) fn allow_products(app: &App, incoming: &Incoming, headers: &HeaderMap
 /// # Errors
 /// `http.unsupported-media-type`, and what [`body::read`] and [`json::read`] fail with.
 pub(crate) async fn read<T: Known>(app: &App, headers: &HeaderMap, body: Body) -> Result<T, Failure> {
-    require_json_body(headers)?;
+    BodyKind::require_json(headers)?;
     json::read(&body::read(headers, body, bounded(app.body_limits())).await?)
 }
 
@@ -70,12 +88,7 @@ pub(crate) async fn bytes(app: &App, headers: &HeaderMap, body: Body) -> Result<
 /// # Errors
 /// As [`read`].
 pub(crate) async fn read_optional<T: Known + Default>(app: &App, headers: &HeaderMap, body: Body) -> Result<T, Failure> {
-    let bytes = body::read(headers, body, bounded(app.body_limits())).await?;
-    if bytes.is_empty() {
-        return Ok(T::default());
-    }
-    require_json_body(headers)?;
-    json::read(&bytes)
+    json::read_optional(headers, &bytes(app, headers, body).await?)
 }
 
 /// Reads a JSON object whose fields the use case knows.
@@ -83,19 +96,12 @@ pub(crate) async fn read_optional<T: Known + Default>(app: &App, headers: &Heade
 /// # Errors
 /// `http.unsupported-media-type`, `request.json-invalid`, and what [`body::read`] fails with.
 pub(crate) async fn object(app: &App, headers: &HeaderMap, body: Body) -> Result<serde_json::Map<String, serde_json::Value>, Failure> {
-    require_json_body(headers)?;
+    BodyKind::require_json(headers)?;
     json::object(&body::read(headers, body, bounded(app.body_limits())).await?)
 }
 
 fn bounded(limits: BodyLimits) -> BodyLimits {
     BodyLimits { max_bytes: limits.max_bytes.min(MAX_BODY), ..limits }
-}
-
-fn require_json_body(headers: &HeaderMap) -> Result<(), Failure> {
-    if BodyKind::of(headers)? == BodyKind::Json {
-        return Ok(());
-    }
-    Err(Failure::invalid("http.unsupported-media-type", "send Content-Type: application/json"))
 }
 
 fn local(incoming: &Incoming, headers: &HeaderMap) -> Result<(), Failure> {

@@ -56,7 +56,12 @@ pub(crate) async fn observe(State(observing): State<Observing>, mut request: Req
             span.fail(&failure);
         }
         let problem = Problem::of(&failure, &incoming.correlation_id);
+        // What the handler said beside the failure, such as which execution it is of.
+        let said = std::mem::take(response.headers_mut());
         response = dialect::answer(&route, problem, failure.kind);
+        for (name, value) in said.iter().filter(|(name, _)| !response.headers().contains_key(*name)).collect::<Vec<_>>() {
+            response.headers_mut().append(name, value.clone());
+        }
     }
     // An id is printable ASCII, so it is a valid header.
     if let Ok(value) = HeaderValue::from_str(incoming.correlation_id.as_str()) {

@@ -7,6 +7,23 @@ use breakwater_operations::PluginIdentity;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+/// What is left of something that was removed.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Removed)]
+pub(crate) struct RemovedBody {
+    /// What it was named.
+    id: String,
+    /// Always true.
+    deleted: bool,
+}
+
+impl RemovedBody {
+    /// Of what had this id.
+    pub(crate) fn of(id: impl Into<String>) -> Self {
+        Self { id: id.into(), deleted: true }
+    }
+}
+
 /// A box with sub-pixel edges.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
 #[schema(as = Box)]

@@ -67,13 +67,21 @@ impl Operations {
         self.parts().services.get(id_or_name)
     }
 
-    /// Defines a service. Its actions can be called when this returns.
+    /// Defines a service. Its actions can be called when this returns. One that was defined under the same idempotency key is given as it is
+    /// now, so that whoever was not answered may ask again.
     ///
     /// # Errors
     /// `service.invalid` (invalid request) with every violation, `service.name-taken` (invalid request), `service.too-large`,
     /// `service.full` (limit), `service.store` (unavailable).
-    pub async fn define_service(&self, draft: ServiceDraft) -> Result<Arc<ServiceEntry>, Failure> {
-        self.to_its_end(|this| async move { this.parts().services.create(draft).await }).await
+    pub async fn define_service(&self, draft: ServiceDraft, key: Option<Arc<str>>) -> Result<Arc<ServiceEntry>, Failure> {
+        let define = |this: Arc<Self>| async move {
+            let services = &this.parts().services;
+            match key {
+                Some(key) => services.create_once(draft, &key).await,
+                None => services.create(draft).await,
+            }
+        };
+        self.to_its_end(define).await
     }
 
     /// Changes what is given of a service.

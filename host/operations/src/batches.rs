@@ -24,7 +24,7 @@ use std::time::Duration;
 use breakwater_core::{Failure, FailureKind};
 use breakwater_workflow::{Execution, ExecutionFilter, ExecutionStatus, Part, Range, Wanted};
 use serde_json::json;
-use tokio::sync::Mutex as AsyncMutex;
+use tokio::sync::{Mutex as AsyncMutex, Semaphore};
 
 pub use archive::Archive;
 pub use entry::BatchEntry;
@@ -50,6 +50,8 @@ pub const MAX_MANIFEST_BYTES: u64 = 64 << 20;
 pub const MAX_CONCURRENCY: u32 = 64;
 /// Images at once when nothing is said.
 pub const DEFAULT_CONCURRENCY: u32 = 4;
+/// Archives that are read at the same time. Each has a thread of its own and two files until its reader has everything.
+pub const MAX_ARCHIVES: usize = 16;
 /// Batches whose journals need not be read from their beginning again.
 const MAX_FOLLOWED: usize = 64;
 
@@ -58,13 +60,15 @@ pub struct Batches {
     workflows: Arc<Workflows>,
     /// What was read of the journals of batches, by id.
     followed: Mutex<HashMap<String, Arc<AsyncMutex<Journal>>>>,
+    /// Places of archives.
+    archives: Arc<Semaphore>,
 }
 
 impl Batches {
     /// Batches among these workflows.
     #[must_use]
     pub fn new(workflows: Arc<Workflows>) -> Arc<Self> {
-        Arc::new(Self { workflows, followed: Mutex::default() })
+        Arc::new(Self { workflows, followed: Mutex::default(), archives: Arc::new(Semaphore::new(MAX_ARCHIVES)) })
     }
 
     pub(crate) fn operations(&self) -> &Arc<Operations> {

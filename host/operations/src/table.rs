@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 
 use crate::actions::{self, Action};
 use crate::chains::{Caching, ChainConfig, Chains, FALLBACKS, LOCAL, SERVICE, STATIC};
-
 use crate::json;
 use crate::operation::{self, Operation};
 use crate::providers::is_about_the_input;

@@ -13,8 +13,8 @@ pub use breakwater_workflow::{
 };
 
 use crate::operations::Operations;
-pub(crate) use definitions::stored;
 pub use definitions::{Change, Stored};
+pub(crate) use definitions::{now_ms, stored};
 pub use steps::OperationSteps;
 
 /// Workflows and their executions.
@@ -50,7 +50,7 @@ impl Workflows {
     /// # Errors
     /// `workflow.store` (unavailable).
     pub async fn counts(&self) -> Result<Vec<(ExecutionStatus, u64)>, Failure> {
-        self.records.counts().await.map_err(definitions::stored)
+        self.executor.counts().await
     }
 }
 

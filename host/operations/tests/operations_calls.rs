@@ -7,6 +7,8 @@
     reason = "a test that meets a surprise should stop there, also in a function that tests share"
 )]
 
+#[path = "calls/archives.rs"]
+mod archives;
 #[path = "calls/imports.rs"]
 mod imports;
 #[path = "calls/search.rs"]

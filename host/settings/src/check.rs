@@ -119,6 +119,19 @@ impl Check for Workflow {
         if self.poll > self.lease {
             reader.blame("workflow", None, "poll", "is longer than workflow.lease");
         }
+        for (key, value) in [("temporal_namespace", &self.temporal_namespace), ("temporal_task_queue", &self.temporal_task_queue)] {
+            if !(1..=200).contains(&value.len()) || value.chars().any(char::is_control) {
+                reader.blame("workflow", None, key, "expected 1 to 200 printable characters");
+            }
+        }
+        if self.temporal_certificate.is_some() != self.temporal_key.is_some() {
+            reader.blame("workflow", None, "temporal_certificate", "is needed with workflow.temporal_key, and the other way round");
+        }
+        let is_plain = self.temporal_url.as_str().starts_with("http://");
+        let has_tls = [&self.temporal_ca, &self.temporal_certificate, &self.temporal_api_key_file].into_iter().any(Option::is_some);
+        if is_plain && has_tls {
+            reader.blame("workflow", None, "temporal_url", "must begin with https: a key or a certificate is given");
+        }
     }
 }
 

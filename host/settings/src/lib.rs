@@ -37,7 +37,8 @@ pub use problem::{Origin, Problem, SettingsError};
 pub use reader::{ENVIRONMENT_PREFIX, Flag, MAX_ENTRIES};
 pub use section::{
     Balance, BreakerTrip, Capability, Chain, Development, Device, FeatureFlag, HttpVersion, Jitter, LogFormat, ManagementFrom, Model,
-    ModelAlias, ModelKind, Reload, RequestMethod, SearchIndex, Sidecar, SidecarErrorKind, SidecarReadiness, Upstream, WorkflowStore,
+    ModelAlias, ModelKind, Reload, RequestMethod, SearchIndex, Sidecar, SidecarErrorKind, SidecarReadiness, Upstream, WorkflowExecutor,
+    WorkflowStore,
 };
 pub use settings::{Entry, SECTIONS, Settings};
 pub use units::ByteSize;

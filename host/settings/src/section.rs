@@ -31,7 +31,7 @@ pub use server::{Data, ManagementFrom, Media, Server};
 pub use sidecar::{Development, RequestMethod, Sidecar, SidecarErrorKind, SidecarReadiness};
 pub use telemetry::{LogFormat, Telemetry};
 pub use upstream::{Balance, BreakerTrip, HttpVersion, Jitter, Upstream};
-pub use workflow::{Workflow, WorkflowStore};
+pub use workflow::{Workflow, WorkflowExecutor, WorkflowStore};
 
 use crate::reader::Reader;
 

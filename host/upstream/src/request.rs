@@ -297,12 +297,12 @@ fn method(method: Method) -> http::Method {
 }
 
 fn effect(method: Method, is_read: bool, said: Option<OperationEffect>) -> OperationEffect {
-    match method {
+    match (said, method) {
         _ if is_read => OperationEffect::Read,
-        _ if said.is_some_and(|said| said != OperationEffect::Read) => said.unwrap_or_default(),
-        Method::Put | Method::Patch => OperationEffect::Update,
-        Method::Delete => OperationEffect::Delete,
-        Method::Get | Method::Head | Method::Options | Method::Post => OperationEffect::Create,
+        (Some(said), _) if said != OperationEffect::Read => said,
+        (_, Method::Put | Method::Patch) => OperationEffect::Update,
+        (_, Method::Delete) => OperationEffect::Delete,
+        (_, Method::Get | Method::Head | Method::Options | Method::Post) => OperationEffect::Create,
     }
 }
 

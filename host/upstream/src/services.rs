@@ -14,10 +14,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use breakwater_core::{Failure, FailureKind};
+use breakwater_core::{Failure, FailureKind, keyed_id};
 use serde_json::json;
 use tokio::sync::Mutex;
-use uuid::Uuid;
 
 pub use check::{
     DefinitionViolation, MAX_ACTION_NAME, MAX_ACTIONS, MAX_DEFINITION, MAX_DESCRIPTION, MAX_METADATA,
@@ -91,9 +90,13 @@ impl ServiceCatalogue {
     /// - `service.name-taken` (invalid request): another service is called so
     /// - `service.store` (unavailable): it could not be written and is not there
     pub async fn create(&self, draft: ServiceDraft) -> Result<Arc<ServiceEntry>, Failure> {
+        self.add(draft, None).await
+    }
+
+    async fn add(&self, draft: ServiceDraft, key: Option<&str>) -> Result<Arc<ServiceEntry>, Failure> {
         let now = unix_ms();
         let ServiceDraft { name, description, endpoint, actions, metadata, status } = draft;
-        let id = Uuid::now_v7().to_string();
+        let id = keyed_id::new_id(&name, key);
         let definition = ServiceDefinition {
             id,
             name,
@@ -106,15 +109,35 @@ impl ServiceCatalogue {
             created_at_ms: now,
             updated_at_ms: now,
         };
-        let entry = self.checked(definition).await?;
         let _writing = self.writer.lock().await;
+        let entry = self.checked(definition).await?;
         if self.current.load().len() >= Self::MAX_SERVICES {
             let message = format!("at most {} services can be defined", Self::MAX_SERVICES);
             return Err(Failure::limit("service.full", message).with_detail(json!({ "max_services": Self::MAX_SERVICES })));
         }
-        let revision = self.records.put(&entry.definition, 0).await.map_err(|error| refused(&entry.definition, error))?;
+        let revision = self.records.put(&entry.definition, 0).await.map_err(|error| match error {
+            // Its id is made of name, key and time: within the same millisecond, both are taken.
+            ServiceCatalogueRecordsError::Conflict { .. } => refused(&entry.definition, ServiceCatalogueRecordsError::NameTaken),
+            error => refused(&entry.definition, error),
+        })?;
         self.publish(revision, |snapshot| snapshot.put(Arc::clone(&entry)));
         Ok(entry)
+    }
+
+    /// Defines a service, or gives the one that was defined under the same idempotency key, as it is now: whoever was not answered may ask
+    /// again.
+    ///
+    /// # Errors
+    /// As [`Self::create`]; `service.name-taken` also when the key was used for another definition.
+    pub async fn create_once(&self, draft: ServiceDraft, key: &str) -> Result<Arc<ServiceEntry>, Failure> {
+        let refused = match self.add(draft.clone(), Some(key)).await {
+            Err(failure) if ["service.name-taken", "service.full"].contains(&&*failure.code) => failure,
+            result => return result,
+        };
+        // It may have been defined in another process.
+        self.refresh().await?;
+        let known = self.current.load().named(&draft.name).cloned();
+        known.filter(|known| known.definition.was_made_of(&draft, key)).ok_or(refused)
     }
 
     /// Changes what is given of a service.

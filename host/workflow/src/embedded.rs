@@ -1,16 +1,10 @@
 //! The embedded executor: executions are tasks of this process, and their journal is in the store.
 
-mod action;
 mod adopt;
 mod commands;
 mod drive;
 mod inner;
-mod plan;
-mod run;
-mod spread;
-mod undo;
-mod waits;
-mod walk;
+mod world;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,12 +12,13 @@ use std::time::Duration;
 use breakwater_core::{BoxFuture, Deadline, Failure};
 use serde_json::Value;
 
+use crate::admission::stored;
 use crate::clock::Clock;
-use crate::execution::{Event, Execution, Start};
+use crate::execution::{Event, Execution, ExecutionStatus, Start};
 use crate::executor::{Executor, Started};
 use crate::records::{ExecutionFilter, Part, Range, Wanted, WorkflowRecords};
 use crate::runner::StepRunner;
-use inner::{Inner, stored};
+use inner::Inner;
 
 /// How executions run in this process.
 #[derive(Debug, Clone)]
@@ -124,6 +119,10 @@ impl Executor for EmbeddedExecutor {
 
     fn list<'a>(&'a self, filter: &'a ExecutionFilter, range: Range) -> BoxFuture<'a, Result<Part<Execution>, Failure>> {
         Box::pin(async move { self.inner.records.executions(filter, range).await.map_err(stored) })
+    }
+
+    fn counts(&self) -> BoxFuture<'_, Result<Vec<(ExecutionStatus, u64)>, Failure>> {
+        Box::pin(async { self.inner.records.counts().await.map_err(stored) })
     }
 
     fn history<'a>(&'a self, id: &'a str, after: u64, take: u32) -> BoxFuture<'a, Result<Part<Event>, Failure>> {

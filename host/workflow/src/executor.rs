@@ -5,7 +5,7 @@ use std::time::Duration;
 use breakwater_core::{BoxFuture, Failure};
 use serde_json::Value;
 
-use crate::execution::{Event, Execution, Start};
+use crate::execution::{Event, Execution, ExecutionStatus, Start};
 use crate::records::{ExecutionFilter, Part, Range, Wanted};
 
 type Answer<'a, T> = BoxFuture<'a, Result<T, Failure>>;
@@ -36,6 +36,9 @@ pub trait Executor: Send + Sync + 'static {
 
     /// The executions that fit, the newest first.
     fn list<'a>(&'a self, filter: &'a ExecutionFilter, range: Range) -> Answer<'a, Part<Execution>>;
+
+    /// How many executions there are by status.
+    fn counts(&self) -> Answer<'_, Vec<(ExecutionStatus, u64)>>;
 
     /// What happened in an execution after event `after`, in order.
     fn history<'a>(&'a self, id: &'a str, after: u64, take: u32) -> Answer<'a, Part<Event>>;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::records::{Append, RecordsError, WorkflowRecords};
+use crate::world::Observer;
 
 /// The most appends that are written at once.
 const MOST_AT_ONCE: usize = 512;
@@ -32,12 +33,29 @@ struct Waiting {
 /// Takes appends. Those of one execution are written in the order in which they were given.
 #[derive(Debug, Clone)]
 pub(crate) struct Journal {
-    queue: mpsc::UnboundedSender<(Append, Waiting)>,
+    kept: Kept,
+}
+
+#[derive(Clone)]
+enum Kept {
+    /// By the records, which this task writes.
+    Here(mpsc::UnboundedSender<(Append, Waiting)>),
+    /// By somebody else, whom nothing can be lost to.
+    Elsewhere(Arc<dyn Observer>),
+}
+
+impl std::fmt::Debug for Kept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Here(_) => "Here",
+            Self::Elsewhere(_) => "Elsewhere",
+        })
+    }
 }
 
 /// Whether an append was written, once that is known.
 #[derive(Debug)]
-pub(crate) struct Written(oneshot::Receiver<Result<(), JournalError>>);
+pub(crate) struct Written(Option<oneshot::Receiver<Result<(), JournalError>>>);
 
 impl Journal {
     /// Starts the task `workflow-journal`, which ends once nobody has anything to write any more. The queue needs no bound of its own: every
@@ -45,20 +63,36 @@ impl Journal {
     pub(crate) fn start(records: Arc<dyn WorkflowRecords>) -> Self {
         let (queue, waiting) = mpsc::unbounded_channel();
         tokio::spawn(write(records, waiting));
-        Self { queue }
+        Self { kept: Kept::Here(queue) }
+    }
+
+    /// One that somebody else keeps: only told what happens.
+    pub(crate) fn elsewhere(observer: Arc<dyn Observer>) -> Self {
+        Self { kept: Kept::Elsewhere(observer) }
     }
 
     pub(crate) fn append(&self, append: Append, broken: &Broken) -> Written {
-        let (done, written) = oneshot::channel();
-        // A writer that is gone drops `done`, which is how it is told.
-        let _ = self.queue.send((append, Waiting { done, broken: broken.clone() }));
-        Written(written)
+        match &self.kept {
+            Kept::Here(queue) => {
+                let (done, written) = oneshot::channel();
+                // A writer that is gone drops `done`, which is how it is told.
+                let _ = queue.send((append, Waiting { done, broken: broken.clone() }));
+                Written(Some(written))
+            }
+            Kept::Elsewhere(observer) => {
+                observer.observe(&append.events, append.change.as_ref());
+                Written(None)
+            }
+        }
     }
 }
 
 impl Written {
     pub(crate) async fn wait(self) -> Result<(), JournalError> {
-        self.0.await.unwrap_or_else(|_| Err(JournalError::Failed("the writer has ended".to_owned())))
+        match self.0 {
+            Some(written) => written.await.unwrap_or_else(|_| Err(JournalError::Failed("the writer has ended".to_owned()))),
+            None => Ok(()),
+        }
     }
 }
 

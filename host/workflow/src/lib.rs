@@ -8,8 +8,10 @@
 
 #![forbid(unsafe_code)]
 
+pub mod admission;
 pub mod clock;
 mod closest;
+pub mod course;
 pub mod definition;
 pub mod embedded;
 pub mod execution;
@@ -21,8 +23,12 @@ mod memory;
 pub mod records;
 pub mod retry;
 pub mod runner;
+mod split;
 pub mod validate;
+mod walk;
+mod wanted;
 pub mod workflow;
+mod world;
 
 pub use clock::Clock;
 pub use definition::{Definition, Step, StepType};
@@ -33,5 +39,6 @@ pub use expression::{Expression, ExpressionError, Scope};
 pub use memory::MemoryWorkflowRecords;
 pub use records::{Append, Change, Claimed, Created, ExecutionFilter, Fence, Mail, Part, Range, RecordsError, Wanted, WorkflowRecords};
 pub use runner::{StepAnswer, StepCall, StepOperation, StepRunner};
+pub use split::SplitExecutor;
 pub use validate::{Known, Problem, Report};
 pub use workflow::{Workflow, WorkflowStatus};

@@ -203,11 +203,10 @@ fn assert_unknown(folder: &Path) {
         command.current_dir(folder).args(["batch", "photos", "--out", "other", "--data-dir", "data", "--plugins"]).arg(&artifacts.plugins);
         text(&command.args(arguments).output().unwrap().stderr)
     };
-    assert!(
-        run(&["--aspect", "1:1", "--strategy", "centre"]).contains("strategy.unknown")
-            || run(&["--aspect", "1:1", "--strategy", "centre"]).contains("centre")
-    );
-    assert!(run(&[]).contains("ratio"));
+    for (arguments, code) in [(&["--aspect", "1:1", "--strategy", "centre"][..], "strategy.unknown"), (&[], "crop.ratio-missing")] {
+        let said = run(arguments);
+        assert!(said.contains(code), "{said}");
+    }
 }
 
 #[test]

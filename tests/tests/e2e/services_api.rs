@@ -96,6 +96,30 @@ async fn a_service_is_defined_changed_found_and_removed() {
 }
 
 #[tokio::test]
+async fn a_key_is_one_service_and_one_workflow() {
+    let (_service, client) = start(Launch::without_plugins());
+    let steps = json!([{ "id": "nap", "type": "timer", "wait_ms": 1, "next": null }]);
+    let workflow = json!({ "name": "text", "steps": steps });
+    for (path, code, body) in
+        [("/api/services", "service.name-taken", extraction("http://127.0.0.1:9")), ("/api/workflows", "workflow.name-taken", workflow)]
+    {
+        let create = async |key: &str, body: &Value| {
+            client.send(client.request(Method::POST, path).header("idempotency-key", key).json(body)).await.unwrap()
+        };
+        let (first, again) = (create("k", &body).await, create("k", &body).await);
+        assert_eq!((first.status, again.status), (201, 201), "{}", again.beginning());
+        assert_eq!(first.json().unwrap(), again.json().unwrap(), "whoever was not answered may ask again");
+        assert_eq!(first.header("location"), again.header("location"));
+        assert_problem(&create("other", &body).await, 409, code);
+        let mut changed = body.clone();
+        changed["description"] = json!("Another");
+        assert_problem(&create("k", &changed).await, 409, code);
+        assert_problem(&client.post(path, &body).await.unwrap(), 409, code);
+        assert_problem(&create(&"k".repeat(256), &body).await, 400, "request.header-invalid");
+    }
+}
+
+#[tokio::test]
 async fn services_are_listed_a_page_at_a_time_and_by_status() {
     let (_service, client) = start(Launch::without_plugins());
     for index in 0..5 {

@@ -154,6 +154,11 @@ async fn a_key_is_one_execution_whatever_comes_first() {
     let other = bed.execute("w", &keyed(2)).await;
     assert_problem(&other, 409, "execution.key-reused");
     assert_eq!(other.json().unwrap()["details"]["execution_id"], one.header("x-execution-id"));
+    // What a form of a web page could send starts nothing.
+    for path in ["/api/workflows/w/execute", "/api/executions/none/signals/go", "/v1/batches"] {
+        let form = bed.client.request(Method::POST, path).header("content-type", "text/plain").body("{}");
+        assert_problem(&bed.client.send(form).await.unwrap(), 415, "http.unsupported-media-type");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -170,7 +175,10 @@ async fn a_step_that_fails_is_named_and_can_be_retried_once_its_service_is_back(
     let details = failed.json().unwrap()["details"].clone();
     assert_eq!((&details["step"], &details["attempts"]), (&json!("one"), &json!(2)), "{details}");
     let id = details["execution_id"].as_str().unwrap().to_owned();
+    assert_eq!(failed.header("x-execution-id"), id);
     assert_eq!(bed.execution(&id).await["status"], "FAILED");
+    let by_name = ok(&bed.client.get("/api/executions?workflow_id=w&status=FAILED").await.unwrap());
+    assert_eq!((&by_name["total"], &by_name["items"][0]["id"]), (&json!(1), &json!(id)));
     assert_problem(&bed.order(&id, "resume").await, 409, "execution.state");
     sink.behave(Behaviour::Answers, 100);
     // Its breaker may have opened meanwhile.

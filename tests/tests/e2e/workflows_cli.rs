@@ -192,6 +192,8 @@ async fn an_execution_that_fails_says_why_and_goes_on_where_it_failed() {
     let execution = hint.split(' ').next().unwrap();
     let status = shell.fails(&["workflow", "status", execution]);
     assert!(status.contains("is FAILED") && status.contains("extract-text: "), "{status}");
+    let shown = shell.succeeds(&["service", "show", "texts"]);
+    assert!(shown.contains(": unhealthy, ") && shown.contains("(upstream."), "{shown}");
 
     shell.applied("service", &shell.texts(&json!({})));
     shell.succeeds(&["workflow", "retry", execution]);

@@ -64,6 +64,11 @@ const HOMES: &[Home] = &[
     },
     Home { crates: &["procfs-core"], folders: &["host/sidecar"], why: "what the kernel says of processes is read where they are watched" },
     Home { crates: &["jmespath"], folders: &["host/workflow"], why: "expressions are bounded where they are read" },
+    Home {
+        crates: &["futures", "temporalio-client", "temporalio-common", "temporalio-macros", "temporalio-sdk", "temporalio-workflow"],
+        folders: &["host/workflow-temporal"],
+        why: "an executor is behind a trait, and nothing else knows which one runs",
+    },
     Home { crates: &["jsonschema"], folders: &["host/plugins"], why: "schemas come from others; they are bounded where they are compiled" },
     Home { crates: &["zip"], folders: &["host/operations"], why: "an archive is written as it is read, never held" },
     Home { crates: &["redis"], folders: &["host/cache"], why: "tiers stay behind the cache" },

@@ -30,6 +30,7 @@ const INFERENCE: &str = "breakwater-inference";
 const PLUGINS: &str = "breakwater-plugins";
 const STORE: &str = "breakwater-store";
 const WORKFLOW: &str = "breakwater-workflow";
+const WORKFLOW_TEMPORAL: &str = "breakwater-workflow-temporal";
 const OPERATIONS: &str = "breakwater-operations";
 const HTTP: &str = "breakwater-http";
 
@@ -84,6 +85,11 @@ const LAYERS: &[Layer] = &[
         why: "it orders steps and remembers them; what a step calls and who keeps the journal is not its business",
     },
     Layer {
+        name: WORKFLOW_TEMPORAL,
+        may_know: &[TESTS, CORE, WORKFLOW],
+        why: "it gives the walk another journal; what a step calls and who starts executions is as little its business",
+    },
+    Layer {
         name: STORE,
         may_know: &[TESTS, CORE, PLUGINS, UPSTREAM, FLAGS, SEARCH, WORKFLOW],
         why: "domains define the records they keep; the store implements them, never the reverse",
@@ -115,6 +121,7 @@ const LAYERS: &[Layer] = &[
             SEARCH_PGVECTOR,
             PLUGINS,
             WORKFLOW,
+            WORKFLOW_TEMPORAL,
             STORE,
             OPERATIONS,
             HTTP,

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use breakwater_core::Deadline;
@@ -26,9 +26,10 @@ use tokio::time::Instant;
 use super::local::{Local, block_on};
 use crate::cli::BatchArguments;
 use crate::output::{self, Progress};
+use crate::times::now_ms;
 use earlier::Earlier;
 use report::Report;
-use sources::{Find as _, Sources};
+use sources::Sources;
 use steps::FileSteps;
 
 /// The folder of the journal in that of the results.
@@ -64,7 +65,7 @@ pub(crate) fn run(arguments: BatchArguments) -> Result<ExitCode> {
             Err(StoreError::ExecutorElsewhere) => bail!("another `breakwater batch` is writing into {}; wait for its end", out.display()),
             lock => lock.context("cannot lock the journal of the results")?,
         };
-        let sources = Sources::find(&folder, &out, arguments.recursive);
+        let sources = sources::find(&folder, &out, arguments.recursive);
         let local = Local::with_plugins(&arguments.places).await?;
         let result = batch(&local, &store, &arguments, &folder, &out, sources).await;
         local.host.stop(Duration::from_secs(1)).await;
@@ -151,9 +152,8 @@ async fn run_batch(
     let records: Arc<SqliteStore> = Arc::new(store.clone());
     let cores = std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(MAX_CONCURRENCY));
     let concurrency = arguments.concurrency.unwrap_or(cores).clamp(1, MAX_CONCURRENCY);
-    let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let work = Work { concurrency, detects: false, operation: CROP_FILE };
-    work.keep(&*records, u64::try_from(now_ms).unwrap_or_default()).await?;
+    work.keep(&*records, now_ms()).await?;
     let config = EmbeddedConfig { keep: KEEP, ..EmbeddedConfig::default() };
     let executor = EmbeddedExecutor::start(config, records.clone(), steps.clone()).await?;
     let items: Vec<Value> = left.iter().map(|source| json!({ "image_path": source.name })).collect();

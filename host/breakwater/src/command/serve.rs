@@ -76,7 +76,7 @@ async fn serve(settings: &Settings, stop: &CancellationToken) -> Result<()> {
         // After the plugins: what is imported also gets the vector of a fallback's descriptor.
         host.operations.start_search().await;
         // After the plugins too: steps call what they offer.
-        host.executor.adopt();
+        host.executors.adopt()?;
         tasks.spawn("search-metrics", host.spaces.clone().watch(host.operations.clone(), stop.clone()));
         tasks.spawn("readiness", readiness.watch(host.operations.clone(), stop.clone()));
         if let (true, Some(folder)) = (settings.plugins.watch, folder) {

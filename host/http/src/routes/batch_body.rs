@@ -1,5 +1,8 @@
 //! Batches as they go over the wire.
 
+use std::time::Duration;
+
+use axum::http::HeaderMap;
 use breakwater_core::Failure;
 use breakwater_operations::ProcessingOptions;
 use breakwater_operations::batches::{Batch, BatchEntry, BatchResult, BatchSource, DEFAULT_CONCURRENCY, ManifestFormat, NewBatch};
@@ -9,6 +12,8 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::crop_request::RatioForms;
+use super::execution_body;
+use crate::caller;
 use crate::form::field_invalid;
 use crate::json::Known;
 
@@ -96,16 +101,15 @@ impl Known for BatchRequest {
 
 impl BatchRequest {
     /// How long to wait for the end, if at all.
-    pub(crate) fn patience(&self, most: std::time::Duration) -> Option<std::time::Duration> {
-        let wanted = self.wait_timeout_ms.map_or(most, std::time::Duration::from_millis).min(most);
-        self.wait.unwrap_or(false).then_some(wanted)
+    pub(crate) fn patience(&self, most: Duration) -> Option<Duration> {
+        execution_body::patience(self.wait.unwrap_or(false), self.wait_timeout_ms, most)
     }
 
-    /// What it asks for. `key` is that of the header.
+    /// What it asks for.
     ///
     /// # Errors
-    /// `request.field-invalid`, `batch.entry-invalid`, `batch.options-invalid`, `crop.ratio-invalid`.
-    pub(crate) fn new_batch(self, key: Option<&str>) -> Result<NewBatch, Failure> {
+    /// `request.field-invalid`, `batch.entry-invalid`, `batch.options-invalid`, `crop.ratio-invalid`, and as [`caller::one_key`].
+    pub(crate) fn new_batch(self, headers: &HeaderMap) -> Result<NewBatch, Failure> {
         let format = self.manifest_format.as_deref().map(format).transpose()?;
         if format.is_some() && self.manifest.is_none() {
             return Err(field_invalid("manifest_format", "is that of a manifest, and there is none"));
@@ -117,12 +121,7 @@ impl BatchRequest {
             (None, None, None) => return Err(field_invalid("images", "is missing: list images, or name a folder or a manifest")),
             _ => return Err(field_invalid("images", "only one of images, folder and manifest can be meant")),
         };
-        let idempotency_key = match (self.idempotency_key, key) {
-            (Some(own), Some(key)) if own != key => {
-                return Err(field_invalid("idempotency_key", "differs from the header Idempotency-Key"));
-            }
-            (own, key) => own.or_else(|| key.map(str::to_owned)),
-        };
+        let idempotency_key = caller::one_key(self.idempotency_key, headers)?;
         let options = self.processing_options.map(ProcessingOptions::of_json).transpose()?.unwrap_or_default();
         Ok(NewBatch { source, options, concurrency: self.concurrency.unwrap_or(DEFAULT_CONCURRENCY), idempotency_key })
     }
@@ -295,7 +294,8 @@ mod tests {
     use super::*;
 
     fn new_batch(body: Value) -> Result<NewBatch, Failure> {
-        crate::json::read::<BatchRequest>(body.to_string().as_bytes())?.new_batch(Some("key"))
+        let headers = HeaderMap::from_iter([("idempotency-key".parse().unwrap(), "key".parse().unwrap())]);
+        crate::json::read::<BatchRequest>(body.to_string().as_bytes())?.new_batch(&headers)
     }
 
     #[test]

@@ -6,16 +6,16 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use breakwater_core::Failure;
 use breakwater_operations::batches::Batch;
-use breakwater_operations::workflows::{ExecutionStatus, Wanted};
+use breakwater_operations::workflows::Wanted;
 
 use super::batch_body::{BatchBody, BatchRequest, BatchResultBody};
-use super::workflows::located;
+use super::execution_body;
 use crate::app::App;
 use crate::body;
 use crate::form::field_invalid;
 use crate::incoming::Incoming;
-use crate::json;
-use crate::management;
+use crate::json::{self, BodyKind};
+use crate::management::Allowed;
 use crate::negotiate::require_json;
 use crate::page::{Page, PageBody};
 use crate::problem::{Problem, Refusal};
@@ -23,9 +23,6 @@ use crate::query::Query;
 
 /// What may have become of an image.
 const STATES: [&str; 4] = ["pending", "running", "succeeded", "failed"];
-
-/// The key of an effect, as a header.
-const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// A zip file.
 #[derive(utoipa::ToSchema)]
@@ -59,12 +56,11 @@ pub(crate) async fn start(
     body: Body,
 ) -> Result<Response, Refusal> {
     require_json(&headers)?;
+    BodyKind::require_json(&headers)?;
     let request = json::read::<BatchRequest>(&body::read(&headers, body, app.body_limits()).await?)?;
-    let key = headers.get(IDEMPOTENCY_KEY).map(HeaderValue::to_str).transpose();
-    let key = key.map_err(|_| Failure::invalid("execution.key-invalid", "an idempotency key is printable ASCII"))?;
     let context = incoming.context(app.config.request_timeout);
     let patience = request.patience(app.config.request_timeout);
-    let (mut batch, _) = app.batches.start(request.new_batch(key)?).await?;
+    let (mut batch, _) = app.batches.start(request.new_batch(&headers)?).await?;
     if let Some(patience) = patience {
         batch = app.batches.wait(&batch.id, patience.min(context.deadline.remaining())).await?;
     }
@@ -74,7 +70,7 @@ pub(crate) async fn start(
 fn at(batch: Batch) -> Response {
     let status = if batch.status.is_final() { StatusCode::CREATED } else { StatusCode::ACCEPTED };
     let location = format!("/v1/batches/{}", batch.id);
-    located(status, &location, &BatchBody::from(batch))
+    json::located(status, &location, &BatchBody::from(batch))
 }
 
 /// The batches, the newest first.
@@ -96,11 +92,10 @@ fn at(batch: Batch) -> Response {
 )]
 pub(crate) async fn list(State(app): State<App>, headers: HeaderMap, uri: Uri) -> Result<Response, Refusal> {
     require_json(&headers)?;
-    let query = Query::of(&uri, &["status", "page", "per_page"])?;
+    let [page, per_page] = Page::PARAMETERS;
+    let query = Query::of(&uri, &["status", page, per_page])?;
     let page = Page::of(&query)?;
-    let named = |text: &str| ExecutionStatus::ALL.into_iter().find(|status| status.name() == text);
-    let unknown = || field_invalid("status", &format!("is one of {}", ExecutionStatus::ALL.map(ExecutionStatus::name).join(", ")));
-    let status = query.text("status").map(|text| named(text).ok_or_else(unknown)).transpose()?;
+    let status = query.text("status").map(execution_body::status).transpose()?;
     let part = app.batches.list(status, page.range()).await?;
     Ok(json::answer(&page.of_part::<Batch, BatchBody>(part)))
 }
@@ -143,7 +138,8 @@ pub(crate) async fn get(State(app): State<App>, headers: HeaderMap, Path(id): Pa
 )]
 pub(crate) async fn results(State(app): State<App>, headers: HeaderMap, Path(id): Path<String>, uri: Uri) -> Result<Response, Refusal> {
     require_json(&headers)?;
-    let query = Query::of(&uri, &["status", "page", "per_page"])?;
+    let [page, per_page] = Page::PARAMETERS;
+    let query = Query::of(&uri, &["status", page, per_page])?;
     let page = Page::of(&query)?;
     let state = query.text("status");
     if state.is_some_and(|state| !STATES.contains(&state)) {
@@ -212,13 +208,8 @@ pub(crate) async fn retry(State(app): State<App>, headers: HeaderMap, Path(id): 
         (status = "4XX", description = "There is none, or it has ended", body = Problem, content_type = "application/problem+json")
     )
 )]
-pub(crate) async fn pause(
-    app: State<App>,
-    incoming: Extension<Incoming>,
-    id: Path<String>,
-    headers: HeaderMap,
-) -> Result<Response, Refusal> {
-    command(app, incoming, id, headers, Wanted::Pause).await
+pub(crate) async fn pause(_: Allowed, app: State<App>, id: Path<String>) -> Result<Response, Refusal> {
+    command(app, id, Wanted::Pause).await
 }
 
 /// Lets a paused batch go on. From this machine only, unless remote management is switched on.
@@ -233,13 +224,8 @@ pub(crate) async fn pause(
         (status = "4XX", description = "There is none, or it is not paused", body = Problem, content_type = "application/problem+json")
     )
 )]
-pub(crate) async fn resume(
-    app: State<App>,
-    incoming: Extension<Incoming>,
-    id: Path<String>,
-    headers: HeaderMap,
-) -> Result<Response, Refusal> {
-    command(app, incoming, id, headers, Wanted::Resume).await
+pub(crate) async fn resume(_: Allowed, app: State<App>, id: Path<String>) -> Result<Response, Refusal> {
+    command(app, id, Wanted::Resume).await
 }
 
 /// Ends a batch: images at work are left, and no other begins; results stay. From this machine only, unless remote management is switched on.
@@ -254,22 +240,10 @@ pub(crate) async fn resume(
         (status = "4XX", description = "There is none, or it has ended", body = Problem, content_type = "application/problem+json")
     )
 )]
-pub(crate) async fn cancel(
-    app: State<App>,
-    incoming: Extension<Incoming>,
-    id: Path<String>,
-    headers: HeaderMap,
-) -> Result<Response, Refusal> {
-    command(app, incoming, id, headers, Wanted::Cancel).await
+pub(crate) async fn cancel(_: Allowed, app: State<App>, id: Path<String>) -> Result<Response, Refusal> {
+    command(app, id, Wanted::Cancel).await
 }
 
-async fn command(
-    State(app): State<App>,
-    Extension(incoming): Extension<Incoming>,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-    wanted: Wanted,
-) -> Result<Response, Refusal> {
-    management::allow(&app, &incoming, &headers)?;
+async fn command(State(app): State<App>, Path(id): Path<String>, wanted: Wanted) -> Result<Response, Refusal> {
     Ok(json::answer(&BatchBody::from(app.batches.command(&id, wanted).await?)))
 }

@@ -101,9 +101,7 @@ pub(crate) async fn embeddings(
     body: Body,
 ) -> Result<Response, Refusal> {
     require_json(&headers)?;
-    if BodyKind::of(&headers)? != BodyKind::Json {
-        return Err(Failure::invalid("http.unsupported-media-type", "send Content-Type: application/json").into());
-    }
+    BodyKind::require_json(&headers)?;
     let bytes = body::read(&headers, body, app.body_limits()).await?;
     let wanted = embeddings_request::read(&bytes, app.operations().limits().max_bytes)?;
     check_dimensions(&app, wanted.request.model.as_deref(), wanted.dimensions)?;

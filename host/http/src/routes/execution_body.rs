@@ -1,8 +1,9 @@
 //! Executions as requests and answers write them.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use breakwater_core::Failure;
 use breakwater_operations::workflows::{Event, Execution, ExecutionStatus, Start, StepError};
@@ -10,8 +11,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::workflows::{EXECUTION_ID, located};
+use super::workflows::EXECUTION_ID;
 use crate::app::App;
+use crate::caller;
 use crate::form::field_invalid;
 use crate::incoming::Incoming;
 use crate::json::{self, Known};
@@ -34,9 +36,9 @@ pub(crate) struct ExecuteRequest {
     /// Starting twice with one key and one input is starting once.
     idempotency_key: Option<String>,
     /// Whether to wait for the result; true when absent.
-    pub(crate) wait: Option<bool>,
+    wait: Option<bool>,
     /// How long to wait for the result, in milliseconds, before answering 202; as long as the service lets a call take when absent.
-    pub(crate) wait_timeout_ms: Option<u64>,
+    wait_timeout_ms: Option<u64>,
 }
 
 impl Known for ExecuteRequest {
@@ -44,20 +46,34 @@ impl Known for ExecuteRequest {
 }
 
 impl ExecuteRequest {
+    /// How long to wait for the end, if at all.
+    pub(crate) fn patience(&self, most: Duration) -> Option<Duration> {
+        patience(self.wait.unwrap_or(true), self.wait_timeout_ms, most)
+    }
+
     /// # Errors
-    /// `request.field-invalid` when the context is too large, or two keys are given that differ.
-    pub(crate) fn start(self, workflow: String, key: Option<&str>, incoming: &Incoming) -> Result<Start, Failure> {
+    /// `request.field-invalid` when the context is too large, and as [`caller::one_key`].
+    pub(crate) fn start(self, workflow: String, headers: &HeaderMap, incoming: &Incoming) -> Result<Start, Failure> {
         let mut context = self.context;
         check_context(&context)?;
         context.entry(REQUEST_ID.to_owned()).or_insert_with(|| incoming.correlation_id.to_string().into());
-        let idempotency_key = match (self.idempotency_key, key) {
-            (Some(own), Some(key)) if own != key => {
-                return Err(field_invalid("idempotency_key", "differs from the header Idempotency-Key"));
-            }
-            (own, key) => own.or_else(|| key.map(str::to_owned)),
-        };
+        let idempotency_key = caller::one_key(self.idempotency_key, headers)?;
         Ok(Start { workflow, input: self.input_data, context, idempotency_key, parent: None })
     }
+}
+
+/// How long to wait for the end of work that goes on by itself, if at all: never longer than `most`.
+pub(crate) fn patience(is_waited_for: bool, timeout_ms: Option<u64>, most: Duration) -> Option<Duration> {
+    is_waited_for.then(|| timeout_ms.map_or(most, Duration::from_millis).min(most))
+}
+
+/// A status as it is written.
+///
+/// # Errors
+/// `request.field-invalid`.
+pub(crate) fn status(text: &str) -> Result<ExecutionStatus, Failure> {
+    let found = ExecutionStatus::ALL.into_iter().find(|status| status.name() == text);
+    found.ok_or_else(|| field_invalid("status", "is PENDING, RUNNING, COMPLETED, FAILED, CANCELLED or PAUSED"))
 }
 
 /// A context is for tracing: texts, numbers and truth values, within bounds.
@@ -199,7 +215,7 @@ impl From<Event> for EventBody {
 pub(crate) fn started(app: &App, execution: Execution) -> Response {
     let id = execution.id.clone();
     let location = format!("/api/executions/{id}");
-    of_execution(located(StatusCode::ACCEPTED, &location, &ExecutionBody::of(app, execution)), &id)
+    of_execution(json::located(StatusCode::ACCEPTED, &location, &ExecutionBody::of(app, execution)), &id)
 }
 
 /// The result of an execution, why there is none, or that it goes on.
@@ -237,6 +253,24 @@ fn of_execution(mut response: Response, id: &str) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wait_is_no_longer_than_the_service_allows() {
+        let most = Duration::from_secs(30);
+        let patience = |text: &str| json::read::<ExecuteRequest>(text.as_bytes()).unwrap().patience(most);
+        assert_eq!(patience("{}"), Some(most));
+        assert_eq!(patience(r#"{"wait":false}"#), None);
+        assert_eq!(patience(r#"{"wait_timeout_ms":5}"#), Some(Duration::from_millis(5)));
+        assert_eq!(patience(r#"{"wait_timeout_ms":99000}"#), Some(most));
+    }
+
+    #[test]
+    fn a_status_is_written_in_capitals() {
+        for known in ExecutionStatus::ALL {
+            assert_eq!(status(known.name()).unwrap(), known);
+        }
+        assert_eq!(status("running").unwrap_err().code, "request.field-invalid");
+    }
 
     #[test]
     fn a_context_is_bounded() {

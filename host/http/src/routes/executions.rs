@@ -1,20 +1,18 @@
 //! `/api/executions`: how executions of workflows are, what happened in them, and what is wanted of them.
 
 use axum::body::Body;
-use axum::extract::{Extension, Path, State};
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use breakwater_core::{Failure, FailureKind};
-use breakwater_operations::workflows::{Event, ExecutionFilter, ExecutionStatus, Wanted};
+use breakwater_core::Failure;
+use breakwater_operations::workflows::{Event, ExecutionFilter, Wanted};
 use serde_json::Value;
 
-use super::execution_body::{EventBody, ExecutionBody, ended};
+use super::execution_body::{EventBody, ExecutionBody, ended, status};
 use crate::app::App;
 use crate::body;
-use crate::form::field_invalid;
-use crate::incoming::Incoming;
-use crate::json;
-use crate::management;
+use crate::json::{self, BodyKind};
+use crate::management::Allowed;
 use crate::negotiate::require_json;
 use crate::page::{Page, PageBody};
 use crate::problem::{Problem, Refusal};
@@ -27,7 +25,7 @@ use crate::query::Query;
     tag = "workflows",
     operation_id = "listExecutions",
     params(
-        ("workflow_id" = Option<String>, Query, description = "Only those of this workflow"),
+        ("workflow_id" = Option<String>, Query, description = "Only those of this workflow, by its id or name"),
         ("status" = Option<String>, Query, description = "Only those with this status"),
         ("page" = Option<u32>, Query, description = "From 1"),
         ("per_page" = Option<u32>, Query, description = "1 to 200; 50 when absent")
@@ -41,24 +39,19 @@ pub(crate) async fn list(State(app): State<App>, headers: HeaderMap, uri: Uri) -
     require_json(&headers)?;
     let [page, per_page] = Page::PARAMETERS;
     let query = Query::of(&uri, &["workflow_id", "status", page, per_page])?;
-    let workflow = query.text("workflow_id").map(str::to_owned);
+    let workflow = match query.text("workflow_id") {
+        Some(id) => Some(app.workflows().id_of(id).await?),
+        None => None,
+    };
     page_of(&app, &query, workflow).await
 }
 
 /// A page of the executions of one workflow, or of all.
 pub(crate) async fn page_of(app: &App, query: &Query, workflow_id: Option<String>) -> Result<Response, Refusal> {
     let page = Page::of(query)?;
-    if let Some(id) = &workflow_id {
-        app.workflows().require_of_users(id)?;
-    }
     let filter = ExecutionFilter { workflow_id, status: query.text("status").map(status).transpose()? };
     let part = app.workflows().executor().list(&filter, page.range()).await?;
     Ok(json::answer(&page.of_mapped(part, |execution| ExecutionBody::of(app, execution))))
-}
-
-fn status(text: &str) -> Result<ExecutionStatus, Failure> {
-    let found = ExecutionStatus::ALL.into_iter().find(|status| status.name() == text);
-    found.ok_or_else(|| field_invalid("status", "is PENDING, RUNNING, COMPLETED, FAILED, CANCELLED or PAUSED"))
 }
 
 /// One execution.
@@ -142,13 +135,8 @@ pub(crate) async fn history(State(app): State<App>, headers: HeaderMap, Path(id)
         (status = "4XX", description = "There is none, or it has ended", body = Problem, content_type = "application/problem+json")
     )
 )]
-pub(crate) async fn cancel(
-    app: State<App>,
-    incoming: Extension<Incoming>,
-    id: Path<String>,
-    headers: HeaderMap,
-) -> Result<Response, Refusal> {
-    command(app, incoming, id, headers, Wanted::Cancel).await
+pub(crate) async fn cancel(_: Allowed, app: State<App>, id: Path<String>) -> Result<Response, Refusal> {
+    command(app, id, Wanted::Cancel).await
 }
 
 /// Pauses an execution: what is under way ends, and nothing else begins. From this machine only, unless remote management is switched on.
@@ -163,13 +151,8 @@ pub(crate) async fn cancel(
         (status = "4XX", description = "There is none, or it has ended", body = Problem, content_type = "application/problem+json")
     )
 )]
-pub(crate) async fn pause(
-    app: State<App>,
-    incoming: Extension<Incoming>,
-    id: Path<String>,
-    headers: HeaderMap,
-) -> Result<Response, Refusal> {
-    command(app, incoming, id, headers, Wanted::Pause).await
+pub(crate) async fn pause(_: Allowed, app: State<App>, id: Path<String>) -> Result<Response, Refusal> {
+    command(app, id, Wanted::Pause).await
 }
 
 /// Lets a paused execution go on. From this machine only, unless remote management is switched on.
@@ -184,13 +167,8 @@ pub(crate) async fn pause(
         (status = "4XX", description = "There is none, or it is not paused", body = Problem, content_type = "application/problem+json")
     )
 )]
-pub(crate) async fn resume(
-    app: State<App>,
-    incoming: Extension<Incoming>,
-    id: Path<String>,
-    headers: HeaderMap,
-) -> Result<Response, Refusal> {
-    command(app, incoming, id, headers, Wanted::Resume).await
+pub(crate) async fn resume(_: Allowed, app: State<App>, id: Path<String>) -> Result<Response, Refusal> {
+    command(app, id, Wanted::Resume).await
 }
 
 /// Lets a failed execution go on from the step that failed; what was done stays done. From this machine only, unless remote management is
@@ -206,23 +184,11 @@ pub(crate) async fn resume(
         (status = "4XX", description = "There is none, or it has not failed", body = Problem, content_type = "application/problem+json")
     )
 )]
-pub(crate) async fn retry(
-    app: State<App>,
-    incoming: Extension<Incoming>,
-    id: Path<String>,
-    headers: HeaderMap,
-) -> Result<Response, Refusal> {
-    command(app, incoming, id, headers, Wanted::Retry).await
+pub(crate) async fn retry(_: Allowed, app: State<App>, id: Path<String>) -> Result<Response, Refusal> {
+    command(app, id, Wanted::Retry).await
 }
 
-async fn command(
-    State(app): State<App>,
-    Extension(incoming): Extension<Incoming>,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-    wanted: Wanted,
-) -> Result<Response, Refusal> {
-    management::allow(&app, &incoming, &headers)?;
+async fn command(State(app): State<App>, Path(id): Path<String>, wanted: Wanted) -> Result<Response, Refusal> {
     let execution = app.workflows().executor().command(&id, wanted).await?;
     Ok(json::answer(&ExecutionBody::of(&app, execution)))
 }
@@ -250,9 +216,9 @@ pub(crate) async fn signal(
     let payload: Value = if bytes.is_empty() {
         Value::Null
     } else {
-        serde_json::from_slice(&bytes).map_err(|error| {
-            Failure::new(FailureKind::InvalidRequest, "request.json-invalid", format!("the body is not valid JSON: {error}"))
-        })?
+        BodyKind::require_json(&headers)?;
+        let invalid = |error| Failure::invalid("request.json-invalid", format!("the body is not valid JSON: {error}"));
+        serde_json::from_slice(&bytes).map_err(invalid)?
     };
     app.workflows().executor().signal(&id, &name, payload).await?;
     Ok(StatusCode::ACCEPTED.into_response())

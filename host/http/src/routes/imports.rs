@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Extension, Path, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::response::Response;
 use breakwater_core::{Deadline, Failure};
 use breakwater_operations::search::{ImportFormat, ImportRequest};
 use futures_util::StreamExt as _;
@@ -69,13 +69,8 @@ pub(crate) async fn start(
     };
     let context = incoming.context(app.config.request_timeout);
     let status = app.operations().import(&context, request).await?;
-    // A name has only letters, digits, `-`, `_` and `.`.
-    let location = HeaderValue::from_str(&format!("/v1/imports/{}", status.name));
-    let mut response = (StatusCode::ACCEPTED, json::answer(&ImportAnswer::from(status))).into_response();
-    if let Ok(location) = location {
-        response.headers_mut().insert(header::LOCATION, location);
-    }
-    Ok(response)
+    let location = format!("/v1/imports/{}", status.name);
+    Ok(json::located(StatusCode::ACCEPTED, &location, &ImportAnswer::from(status)))
 }
 
 async fn list(app: &App, format: ImportFormat, headers: &HeaderMap, uri: &Uri, body: Body) -> Result<ImportRequest, Failure> {

@@ -105,7 +105,10 @@ pub(crate) async fn health(State(app): State<App>, headers: HeaderMap) -> Result
         Ok(counts) => {
             WorkflowsBody { available: true, executions: counts.into_iter().map(|(status, count)| (status.name(), count)).collect() }
         }
-        Err(_) => WorkflowsBody::default(),
+        Err(failure) => {
+            tracing::warn!(error = failure.chain(), "the executions of workflows cannot be counted");
+            WorkflowsBody::default()
+        }
     };
     let (status, uptime_ms) = (status(&services, &workflows), whole_milliseconds(app.started.elapsed()));
     Ok(json::answer(&IntegrationHealthBody { status, services, workflows, uptime_ms }))

@@ -107,9 +107,7 @@ pub(crate) async fn process_image(
     body: Body,
 ) -> Result<Response, Refusal> {
     require_json(&headers)?;
-    if BodyKind::of(&headers)? != BodyKind::Json {
-        return Err(Failure::invalid("http.unsupported-media-type", "send Content-Type: application/json").into());
-    }
+    BodyKind::require_json(&headers)?;
     let request: ProcessImageRequest = json::read(&body::read(&headers, body, app.body_limits()).await?)?;
     let ratio = ratio(request.aspect_ratio)?;
     let context = incoming.context(app.config.request_timeout);

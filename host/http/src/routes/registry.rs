@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use axum::body::Body;
 use axum::extract::{Extension, Path, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::Response;
 use breakwater_operations::services::{Heartbeat, Registration, Selection, Service, ServiceMetrics};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -192,12 +192,8 @@ pub(crate) async fn register(
     management::allow_registration(&app, &incoming, &headers)?;
     let registration: Registration = management::read(&app, &headers, body).await?;
     let service = app.operations().register_service(registration).await?;
-    let location = HeaderValue::try_from(format!("/v1/registry/services/{}", service.id));
-    let mut response = (StatusCode::CREATED, json::answer(&ServiceBody::from(service))).into_response();
-    if let Ok(location) = location {
-        response.headers_mut().insert(header::LOCATION, location);
-    }
-    Ok(response)
+    let location = format!("/v1/registry/services/{}", service.id);
+    Ok(json::located(StatusCode::CREATED, &location, &ServiceBody::from(service)))
 }
 
 /// One registered service.

@@ -138,16 +138,6 @@ impl From<Arc<ServiceEntry>> for ServiceBody {
     }
 }
 
-/// What is left of something that was removed.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Removed)]
-pub(crate) struct RemovedBody {
-    /// What it was named.
-    pub(crate) id: String,
-    /// Always true.
-    pub(crate) deleted: bool,
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;

@@ -2,12 +2,13 @@
 
 use axum::body::Body;
 use axum::extract::{Extension, Path, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::Response;
 use breakwater_operations::actions::{ServiceDraft, ServicePatch};
 
-use super::service_body::{RemovedBody, ServiceBody, ServiceChangeBody, ServiceRequestBody};
+use super::service_body::{ServiceBody, ServiceChangeBody, ServiceRequestBody};
 use crate::app::App;
+use crate::caller;
 use crate::incoming::Incoming;
 use crate::json;
 use crate::management;
@@ -15,6 +16,7 @@ use crate::negotiate::require_json;
 use crate::page::{Page, PageBody};
 use crate::problem::{Problem, Refusal};
 use crate::query::Query;
+use crate::wire::RemovedBody;
 
 /// The services that were defined, the oldest first.
 #[utoipa::path(
@@ -41,13 +43,15 @@ pub(crate) async fn list(State(app): State<App>, headers: HeaderMap, uri: Uri) -
     Ok(json::answer(&page.cut::<_, ServiceBody>(services)))
 }
 
-/// Defines a service. Its actions are operations called `service.action` from then on. From this machine only, unless remote management or
-/// remote registration is switched on.
+/// Defines a service. Its actions are operations called `service.action` from then on. The service that was defined under the same idempotency
+/// key is the answer as it is now, so that whoever was not answered may ask again. From this machine only, unless remote management or remote
+/// registration is switched on.
 #[utoipa::path(
     post,
     path = "/api/services",
     tag = "integration",
     operation_id = "defineService",
+    params(("Idempotency-Key" = Option<String>, Header, description = "Defining twice is defining once; 1 to 255 printable ASCII characters")),
     request_body(content = ServiceRequestBody, content_type = "application/json"),
     responses(
         (status = 201, description = "It is there", body = ServiceBody, content_type = "application/json",
@@ -63,14 +67,11 @@ pub(crate) async fn create(
     body: Body,
 ) -> Result<Response, Refusal> {
     management::allow_registration(&app, &incoming, &headers)?;
+    let key = caller::idempotency_key(&headers)?;
     let draft: ServiceDraft = management::read(&app, &headers, body).await?;
-    let service = app.operations().define_service(draft).await?;
-    let location = HeaderValue::try_from(format!("/api/services/{}", service.definition.id));
-    let mut response = (StatusCode::CREATED, json::answer(&ServiceBody::from(service))).into_response();
-    if let Ok(location) = location {
-        response.headers_mut().insert(header::LOCATION, location);
-    }
-    Ok(response)
+    let service = app.operations().define_service(draft, key).await?;
+    let location = format!("/api/services/{}", service.definition.id);
+    Ok(json::located(StatusCode::CREATED, &location, &ServiceBody::from(service)))
 }
 
 /// One service.
@@ -111,7 +112,9 @@ pub(crate) async fn update(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Refusal> {
-    change(&app, &incoming, &id, &headers, body).await
+    management::allow_registration(&app, &incoming, &headers)?;
+    let patch: ServicePatch = management::read(&app, &headers, body).await?;
+    Ok(json::answer(&ServiceBody::from(app.operations().change_service(&id, patch).await?)))
 }
 
 /// The same as `PUT`: what is given changes, the rest stays.
@@ -129,19 +132,13 @@ pub(crate) async fn update(
     )
 )]
 pub(crate) async fn patch(
-    State(app): State<App>,
-    Extension(incoming): Extension<Incoming>,
-    Path(id): Path<String>,
+    app: State<App>,
+    incoming: Extension<Incoming>,
+    id: Path<String>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Refusal> {
-    change(&app, &incoming, &id, &headers, body).await
-}
-
-async fn change(app: &App, incoming: &Incoming, id: &str, headers: &HeaderMap, body: Body) -> Result<Response, Refusal> {
-    management::allow_registration(app, incoming, headers)?;
-    let patch: ServicePatch = management::read(app, headers, body).await?;
-    Ok(json::answer(&ServiceBody::from(app.operations().change_service(id, patch).await?)))
+    update(app, incoming, id, headers, body).await
 }
 
 /// Takes a service out. Calls that run go on. From where it may be defined.
@@ -165,5 +162,5 @@ pub(crate) async fn remove(
 ) -> Result<Response, Refusal> {
     management::allow_registration(&app, &incoming, &headers)?;
     let gone = app.operations().remove_service(&id).await?;
-    Ok(json::answer(&RemovedBody { id: gone.definition.id.clone(), deleted: true }))
+    Ok(json::answer(&RemovedBody::of(&gone.definition.id)))
 }

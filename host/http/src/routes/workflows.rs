@@ -1,51 +1,42 @@
 //! `/api/workflows`: definitions, their versions, and starting them.
 
-use std::time::Duration;
-
 use axum::body::Body;
 use axum::extract::{Extension, Path, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::Response;
 use breakwater_core::Failure;
 use breakwater_operations::workflows::Workflow;
-use serde::Serialize;
 use serde_json::Value;
-use utoipa::ToSchema;
 
 use super::execution_body::{ExecuteRequest, ExecutionBody, ended, started};
 use super::workflow_body::{DefinitionBody, ReportBody, WorkflowBody, change, status};
 use crate::app::App;
 use crate::body;
+use crate::caller;
 use crate::incoming::Incoming;
 use crate::json;
-use crate::management;
+use crate::management::{self, Allowed};
 use crate::negotiate::require_json;
 use crate::page::{Page, PageBody};
 use crate::problem::{Problem, Refusal};
 use crate::query::Query;
+use crate::wire::RemovedBody;
 
 /// Names the execution that an answer is of.
 pub(crate) const EXECUTION_ID: &str = "x-execution-id";
-/// The key of an effect, as a header.
-const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
-/// What was removed.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Deleted {
-    /// Its id.
-    pub(crate) id: String,
-    /// Always true.
-    pub(crate) deleted: bool,
-}
-
-/// Stores a workflow. Steps may name services that are not registered yet: those are warnings, and errors with `strict=true`. From this
+/// Stores a workflow. Steps may name services that are not registered yet: those are warnings, and errors with `strict=true`. The
+/// workflow that was stored under the same idempotency key is the answer as it is now, so that whoever was not answered may ask again. From this
 /// machine only, unless remote management is switched on.
 #[utoipa::path(
     post,
     path = "/api/workflows",
     tag = "workflows",
     operation_id = "createWorkflow",
-    params(("strict" = Option<bool>, Query, description = "Whether services that are not registered are errors; false when absent")),
+    params(
+        ("strict" = Option<bool>, Query, description = "Whether services that are not registered are errors; false when absent"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Storing twice is storing once; 1 to 255 printable ASCII characters")
+    ),
     request_body(content = DefinitionBody, content_type = "application/json"),
     responses(
         (status = 201, description = "It is stored", body = WorkflowBody, content_type = "application/json",
@@ -63,10 +54,11 @@ pub(crate) async fn create(
 ) -> Result<Response, Refusal> {
     management::allow(&app, &incoming, &headers)?;
     let strict = strict(&uri)?;
+    let key = caller::idempotency_key(&headers)?;
     let document = Value::Object(management::object(&app, &headers, body).await?);
-    let stored = app.workflows().create(&document, strict).await?;
+    let stored = app.workflows().create(&document, strict, key.as_deref()).await?;
     let location = format!("/api/workflows/{}", stored.workflow.id);
-    Ok(located(StatusCode::CREATED, &location, &WorkflowBody::from(stored)))
+    Ok(json::located(StatusCode::CREATED, &location, &WorkflowBody::from(stored)))
 }
 
 /// Says what is wrong with a definition, without storing it.
@@ -203,20 +195,13 @@ pub(crate) async fn patch(
     operation_id = "deleteWorkflow",
     params(("id" = String, Path, description = "The workflow's id or name")),
     responses(
-        (status = 200, description = "It is gone", body = Deleted, content_type = "application/json"),
+        (status = 200, description = "It is gone", body = RemovedBody, content_type = "application/json"),
         (status = "4XX", description = "There is none, or it is refused", body = Problem, content_type = "application/problem+json"),
         (status = "5XX", description = "It could not be removed", body = Problem, content_type = "application/problem+json")
     )
 )]
-pub(crate) async fn remove(
-    State(app): State<App>,
-    Extension(incoming): Extension<Incoming>,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-) -> Result<Response, Refusal> {
-    management::allow(&app, &incoming, &headers)?;
-    let id = app.workflows().remove(&id).await?;
-    Ok(json::answer(&Deleted { id, deleted: true }))
+pub(crate) async fn remove(_: Allowed, State(app): State<App>, Path(id): Path<String>) -> Result<Response, Refusal> {
+    Ok(json::answer(&RemovedBody::of(app.workflows().remove(&id).await?)))
 }
 
 /// Starts a workflow and, unless told otherwise, waits for its result, which is the answer itself. What was accepted survives a crash of the
@@ -248,12 +233,9 @@ pub(crate) async fn execute(
     body: Body,
 ) -> Result<Response, Refusal> {
     require_json(&headers)?;
-    let key = headers.get(IDEMPOTENCY_KEY).map(HeaderValue::to_str).transpose();
-    let key = key.map_err(|_| Failure::invalid("execution.key-invalid", "an idempotency key is printable ASCII"))?;
-    let bytes = body::read(&headers, body, app.body_limits()).await?;
-    let request: ExecuteRequest = if bytes.is_empty() { ExecuteRequest::default() } else { json::read(&bytes)? };
+    let request: ExecuteRequest = json::read_optional(&headers, &body::read(&headers, body, app.body_limits()).await?)?;
     let patience = request.patience(app.config.request_timeout);
-    let start = request.start(id, key, &incoming)?;
+    let start = request.start(id, &headers, &incoming)?;
     let accepted = app.workflows().start(start).await?.execution;
     let Some(patience) = patience else { return Ok(started(&app, accepted)) };
     let execution = app.workflows().executor().wait(&accepted.id, patience).await?;
@@ -289,38 +271,11 @@ fn strict(uri: &Uri) -> Result<bool, Failure> {
     Ok(Query::of(uri, &["strict"])?.parsed("strict")?.unwrap_or(false))
 }
 
-/// An answer with its path.
-pub(crate) fn located(status: StatusCode, location: &str, body: &impl Serialize) -> Response {
-    let mut response = (status, json::answer(body)).into_response();
-    if let Ok(location) = HeaderValue::try_from(location) {
-        response.headers_mut().insert(header::LOCATION, location);
-    }
-    response
-}
-
-impl ExecuteRequest {
-    /// How long to wait for the end, if at all.
-    fn patience(&self, most: Duration) -> Option<Duration> {
-        let wanted = self.wait_timeout_ms.map_or(most, Duration::from_millis).min(most);
-        self.wait.unwrap_or(true).then_some(wanted)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::Map;
 
     use super::*;
-
-    #[test]
-    fn a_wait_is_no_longer_than_the_service_allows() {
-        let most = Duration::from_secs(30);
-        let patience = |text: &str| json::read::<ExecuteRequest>(text.as_bytes()).unwrap().patience(most);
-        assert_eq!(patience("{}"), Some(most));
-        assert_eq!(patience(r#"{"wait":false}"#), None);
-        assert_eq!(patience(r#"{"wait_timeout_ms":5}"#), Some(Duration::from_millis(5)));
-        assert_eq!(patience(r#"{"wait_timeout_ms":99000}"#), Some(most));
-    }
 
     #[test]
     fn a_definition_is_described_with_the_fields_that_it_has() {

@@ -2,13 +2,14 @@
 
 use std::io::{self, Write};
 use std::sync::Arc;
+use std::time::Duration;
 
 use breakwater_core::{Failure, FailureKind};
 use breakwater_workflow::WorkflowRecords;
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, stream};
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use zip::write::{SimpleFileOptions, StreamWriter};
 use zip::{CompressionMethod, ZipWriter};
 
@@ -16,13 +17,15 @@ use super::archive_manifest::{Manifests, Row};
 use super::archive_names::Names;
 use super::input::{Input, Item};
 use super::results::result;
-use super::{Batch, BatchResult, Batches, ItemState};
+use super::{Batch, BatchResult, Batches, ItemState, MAX_ARCHIVES};
 use crate::media::MediaRoot;
 
 /// Bytes that are sent at a time.
 const PIECE: usize = 256 << 10;
 /// Pieces that wait for a slow reader.
 const PIECES: usize = 4;
+/// When it makes sense to ask again while too many are read.
+const TRY_AGAIN: Duration = Duration::from_secs(5);
 /// The manifests' names.
 const MANIFEST_JSON: &str = "manifest.json";
 const MANIFEST_CSV: &str = "manifest.csv";
@@ -33,12 +36,14 @@ pub struct Archive {
     /// What the file may be called.
     pub name: String,
     pieces: mpsc::Receiver<io::Result<Bytes>>,
+    /// Given back when neither the reader nor the thread needs it any more.
+    _place: Arc<OwnedSemaphorePermit>,
 }
 
 impl Archive {
     /// Its bytes. An error means that it is not whole.
     pub fn pieces(self) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
-        stream::unfold(self.pieces, async |mut pieces| pieces.recv().await.map(|piece| (piece, pieces)))
+        stream::unfold(self, async |mut archive| archive.pieces.recv().await.map(|piece| (piece, archive)))
     }
 }
 
@@ -56,15 +61,20 @@ impl Batches {
     /// the same, the later one in the list is numbered. A result that is gone is named in the manifest.
     ///
     /// # Errors
-    /// As [`Self::get`]; `media.not-configured`.
+    /// As [`Self::get`]; `media.not-configured`, `batch.overloaded` (limit) while [`MAX_ARCHIVES`] are read.
     #[expect(
         clippy::disallowed_methods,
-        reason = "one thread for each archive that is read; it waits for disk and reader, not for a processor"
+        reason = "one thread for each of the few archives that are read; it waits for disk and reader, not for a processor"
     )]
     pub async fn archive(&self, id: &str) -> Result<Archive, Failure> {
         let none = || Failure::new(FailureKind::Denied, "media.not-configured", "the service has no media root to read from");
         let media = Arc::clone(self.operations().media().ok_or_else(none)?);
         let execution = self.execution(id).await?;
+        let place = Arc::clone(&self.archives).try_acquire_owned().map_err(|_| {
+            let message = format!("{MAX_ARCHIVES} archives are read already; try again later");
+            Failure::limit("batch.overloaded", message).retry_after(TRY_AGAIN)
+        })?;
+        let place = Arc::new(place);
         let input = Input::of(&execution.input)?;
         let journal = self.journal(id, input.items.len()).await?;
         let states = journal.lock().await.items().to_vec();
@@ -72,8 +82,9 @@ impl Batches {
         let name = format!("batch-{id}.zip");
         let contents = Contents { batch, items: input.items, states, media, records: Arc::clone(self.workflows().records()) };
         let (sender, pieces) = mpsc::channel(PIECES);
-        let runtime = Handle::current();
+        let (runtime, of_thread) = (Handle::current(), Arc::clone(&place));
         tokio::task::spawn_blocking(move || {
+            let _place = of_thread;
             let sink = Pieces { sender, waiting: BytesMut::new() };
             let failed = sink.sender.clone();
             if let Err(error) = contents.write(&runtime, sink)
@@ -84,7 +95,7 @@ impl Batches {
                 let _ = failed.blocking_send(Err(error));
             }
         });
-        Ok(Archive { name, pieces })
+        Ok(Archive { name, pieces, _place: place })
     }
 }
 
@@ -109,11 +120,15 @@ impl Contents {
         archive.finish()?.into_inner().send()
     }
 
-    /// Writes a result and says under which name, if it is there.
+    /// Writes a result and says under which name, if it is there. One that cannot be read for the moment breaks the archive off.
     fn put(&self, archive: &mut ZipWriter<StreamWriter<Pieces>>, names: &mut Names, found: &BatchResult) -> io::Result<Option<String>> {
         let path = found.output.as_ref().and_then(|output| output.get("output_path")?.as_str());
         let Some(path) = path else { return Ok(None) };
-        let Ok(mut file) = self.media.open_list(path) else { return Ok(None) };
+        let mut file = match self.media.open_file(path) {
+            Ok(file) => file,
+            Err(failure) if failure.kind == FailureKind::Unavailable => return Err(io::Error::other(failure.chain())),
+            Err(_) => return Ok(None),
+        };
         let end = path.rsplit_once('.').map_or("bin", |(_, end)| end);
         let name = names.of(&found.image_path, end);
         archive.start_file(name.as_str(), options())?;

@@ -1,6 +1,6 @@
 //! Names of results in an archive: those of their sources, each once.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// The longest name, in bytes: what unpacks archives makes files of them.
 const MAX_NAME: usize = 240;
@@ -9,6 +9,8 @@ const MAX_NAME: usize = 240;
 #[derive(Debug, Default)]
 pub(super) struct Names {
     taken: HashSet<String>,
+    /// The number that the next result of a name gets, so that a list of one name only does not try them all each time.
+    next: HashMap<String, u64>,
 }
 
 impl Names {
@@ -22,10 +24,15 @@ impl Names {
             _ => &path,
         };
         let stem = if stem.is_empty() { "image" } else { shortened(stem) };
-        let numbered = std::iter::once(format!("{stem}.{end}")).chain((2_u64..).map(|number| format!("{stem}-{number}.{end}")));
         // File systems that know no case would write one over the other.
-        let free = numbered.into_iter().find(|name| self.taken.insert(name.to_lowercase()));
-        free.unwrap_or_else(|| format!("{stem}.{end}"))
+        let number = self.next.entry(format!("{stem}.{end}").to_lowercase()).or_insert(1);
+        loop {
+            let name = if *number == 1 { format!("{stem}.{end}") } else { format!("{stem}-{number}.{end}") };
+            *number += 1;
+            if self.taken.insert(name.to_lowercase()) {
+                return name;
+            }
+        }
     }
 
     /// Takes a name for something else.
@@ -68,5 +75,22 @@ mod tests {
             assert_eq!(names.of(path, end), name, "{path}");
         }
         assert!(names.of(&"ü".repeat(500), "jpg").len() <= MAX_NAME + 4);
+    }
+
+    #[test]
+    fn numbers_that_others_have_are_left_out() {
+        let mut names = Names::default();
+        let given: Vec<String> = ["a-2.png", "a.png", "a.png", "a.png"].into_iter().map(|path| names.of(path, "jpg")).collect();
+        assert_eq!(given, ["a-2.jpg", "a.jpg", "a-3.jpg", "a-4.jpg"]);
+    }
+
+    #[test]
+    fn a_list_of_one_image_gets_its_names() {
+        // So many that nobody would wait for the end if every name tried all before it.
+        let mut names = Names::default();
+        for _ in 1..crate::batches::MAX_IMAGES {
+            names.of("a.png", "jpg");
+        }
+        assert_eq!(names.of("a.png", "jpg"), format!("a-{}.jpg", crate::batches::MAX_IMAGES));
     }
 }

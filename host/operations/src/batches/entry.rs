@@ -48,12 +48,10 @@ impl BatchEntry {
         let own = if own.is_empty() {
             None
         } else {
-            check_options(&Value::Object(own.clone())).map_err(|failure| {
+            check_options(&Value::Object(own.clone())).map_err(|mut failure| {
                 let told = invalid(&failure.message);
-                match failure.detail {
-                    Some(detail) => told.with_detail(detail),
-                    None => told,
-                }
+                (failure.code, failure.message) = (told.code, told.message);
+                failure
             })?;
             Some(own)
         };

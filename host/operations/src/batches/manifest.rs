@@ -25,7 +25,7 @@ pub(super) fn entries(media: &MediaRoot, path: &str, format: Option<ManifestForm
     let format = format.or_else(|| ManifestFormat::of_name(path)).ok_or_else(|| {
         Failure::invalid("batch.manifest-invalid", "name the format of the manifest, or let its name end in .jsonl, .ndjson or .csv")
     })?;
-    let text = text_of(media.open_list(path)?)?;
+    let text = text_of(media.open_file(path)?)?;
     let mut list = List::default();
     match format {
         ManifestFormat::Jsonl => jsonl(&text, &mut list),

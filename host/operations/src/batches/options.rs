@@ -80,12 +80,9 @@ impl ProcessingOptions {
     /// # Errors
     /// `batch.options-invalid` with the violations, `crop.ratio-invalid`.
     pub fn of_json(value: Value) -> Result<Self, Failure> {
-        check_options(&value).map_err(|failure| {
-            let invalid = Failure::invalid("batch.options-invalid", failure.message);
-            match failure.detail {
-                Some(detail) => invalid.with_detail(detail),
-                None => invalid,
-            }
+        check_options(&value).map_err(|mut failure| {
+            failure.code = "batch.options-invalid".into();
+            failure
         })?;
         read::<OptionsJson>(value)?.over(&Self::default())
     }

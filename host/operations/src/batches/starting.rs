@@ -1,7 +1,7 @@
 //! Starting a batch: from a list, a folder or a manifest. Whatever is wrong with it is said before anything runs.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use breakwater_core::{Deadline, Failure, FailureKind};
 use breakwater_workflow::Start;
@@ -11,6 +11,7 @@ use super::definition::{WORKFLOW, Work};
 use super::input::{Input, Item};
 use super::{Batch, BatchEntry, Batches, ItemState, MAX_CONCURRENCY, MAX_IMAGES, MAX_LIST_BYTES, ProcessingOptions, folder, manifest};
 use crate::process_batch::check_count;
+use crate::workflows::now_ms;
 
 /// The longest time that a folder or a manifest is read.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
@@ -153,8 +154,4 @@ impl Batches {
             }
         }
     }
-}
-
-fn now_ms() -> u64 {
-    u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
 }

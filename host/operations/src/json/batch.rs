@@ -13,7 +13,7 @@ use crate::operation::PROCESS_BATCH;
 use crate::process_batch::{BatchImage, BatchItem, MAX_IMAGES, ProcessBatchInput, ProcessBatchOutput};
 use crate::source::ImageSource;
 
-/// The longest code of a failure that a caller is told.
+/// The longest message of a failure that a caller is told, in characters.
 const MAX_MESSAGE: usize = 1024;
 
 #[derive(Debug, Deserialize)]

@@ -56,7 +56,7 @@ impl MediaRoot {
     ///
     /// # Errors
     /// As [`MediaRoot::read`], without the limit of size.
-    pub(crate) fn open_list(&self, path: &str) -> Result<File, Failure> {
+    pub(crate) fn open_file(&self, path: &str) -> Result<File, Failure> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
         let file = resolve::open_beneath(&self.shared.root, resolve::relative(path)?, flags).map_err(resolve::open_failure)?;
         let file = File::from(file);
@@ -160,8 +160,8 @@ mod tests {
         {
             assert_eq!(media.walk(path).err().unwrap().code, code, "{path}");
         }
-        assert_eq!(media.open_list("b").unwrap_err().code, "media.not-a-file");
-        assert!(media.open_list("/a.jpg").is_ok());
+        assert_eq!(media.open_file("b").unwrap_err().code, "media.not-a-file");
+        assert!(media.open_file("/a.jpg").is_ok());
     }
 
     #[test]

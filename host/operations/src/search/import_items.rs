@@ -106,7 +106,7 @@ pub(super) fn open(media: &MediaRoot, source: &ImportSource) -> Result<Items, Fa
     match source {
         ImportSource::Folder(path) => Ok(Box::new(Pictures { walk: media.walk(path)?, folder: path.trim_matches('/').to_owned() })),
         ImportSource::File { path, format } => {
-            let file = media.open_list(path)?;
+            let file = media.open_file(path)?;
             match format.or_else(|| told_by_ending(path)) {
                 Some(ImportFormat::Csv) => Ok(Box::new(Records::open(file)?)),
                 _ => Ok(Box::new(Lines { reader: BufReader::new(file), number: 0 })),

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use breakwater_core::{Failure, FailureKind};
+use breakwater_core::{Failure, FailureKind, keyed_id};
 use breakwater_plugins::schema_violations;
 use breakwater_workflow::records::is_of_the_host;
 use breakwater_workflow::validate::{self, Known, Problem, Report};
@@ -37,22 +37,29 @@ pub struct Change {
 }
 
 impl Workflows {
-    /// Adds a workflow. With `strict`, services that are not registered are errors.
+    /// Adds a workflow. With `strict`, services that are not registered are errors. One that was added under the same
+    /// idempotency key is given as it is now, so that whoever was not answered may ask again.
     ///
     /// # Errors
-    /// `workflow.invalid` (invalid request) with every violation and its JSON Pointer, `workflow.name-taken` (invalid request),
-    /// `workflow.store` (unavailable).
-    pub async fn create(&self, document: &Value, strict: bool) -> Result<Stored, Failure> {
+    /// `workflow.invalid` (invalid request) with every violation and its JSON Pointer, `workflow.name-taken` (invalid request; also when the
+    /// key was used for another definition), `workflow.store` (unavailable).
+    pub async fn create(&self, document: &Value, strict: bool, key: Option<&str>) -> Result<Stored, Failure> {
         let (definition, warnings) = self.checked(document, strict).await?;
         let now = now_ms();
-        let id = uuid::Uuid::now_v7().to_string();
         let name = definition.name.clone();
+        let id = keyed_id::new_id(&name, key);
         let workflow = Workflow { id, version: 1, status: WorkflowStatus::Active, definition, created_at_ms: now, updated_at_ms: now };
-        self.records().put_workflow(&workflow).await.map_err(|error| match error {
-            RecordsError::Conflict => name_taken(&name),
-            error => stored(error),
-        })?;
-        Ok(Stored { workflow, warnings })
+        match self.records().put_workflow(&workflow).await {
+            Ok(()) => return Ok(Stored { workflow, warnings }),
+            Err(RecordsError::Conflict) => {}
+            Err(error) => return Err(stored(error)),
+        }
+        let Some(key) = key else { return Err(name_taken(&name)) };
+        let known = self.records().workflow(&name, None).await.map_err(stored)?;
+        let is_the_same = |known: &Workflow| {
+            keyed_id::is_under_key(&known.id, &name, key) && (known.version > 1 || known.definition == workflow.definition)
+        };
+        known.filter(is_the_same).map(|workflow| Stored { workflow, warnings }).ok_or_else(|| name_taken(&name))
     }
 
     /// Changes a workflow: its next version. Executions that run keep theirs.
@@ -96,19 +103,29 @@ impl Workflows {
     /// # Errors
     /// `workflow.unknown` (not found), `workflow.store` (unavailable).
     pub async fn get(&self, id: &str, version: Option<u32>) -> Result<Workflow, Failure> {
-        if id.len() > MAX_ID || id.chars().any(char::is_control) {
-            return Err(unknown(id));
-        }
+        self.require_of_users(id)?;
         let found = self.records().workflow(id, version).await.map_err(stored)?;
         found.filter(|workflow| !is_of_the_host(&workflow.definition.name)).ok_or_else(|| unknown(id))
     }
 
-    /// Refuses the id of a workflow of the host's own.
+    /// Refuses the id of a workflow of the host's own, and what can be the id or name of none.
     ///
     /// # Errors
     /// `workflow.unknown` (not found).
-    pub fn require_of_users(&self, id: &str) -> Result<(), Failure> {
-        if is_of_the_host(id) { Err(unknown(id)) } else { Ok(()) }
+    fn require_of_users(&self, id: &str) -> Result<(), Failure> {
+        let is_none = id.len() > MAX_ID || id.chars().any(char::is_control);
+        if is_none || is_of_the_host(id) { Err(unknown(id)) } else { Ok(()) }
+    }
+
+    /// The id of a workflow that is named by its id or its name. What there is none of, or no longer, is taken for an id: its executions may
+    /// still be there.
+    ///
+    /// # Errors
+    /// `workflow.unknown` (not found) for one of the host's own, `workflow.store` (unavailable).
+    pub async fn id_of(&self, id: &str) -> Result<String, Failure> {
+        self.require_of_users(id)?;
+        let known = self.records().workflow(id, None).await.map_err(stored)?;
+        Ok(known.map_or_else(|| id.to_owned(), |workflow| workflow.id))
     }
 
     /// Starts a workflow, but for those of the host's own.
@@ -212,6 +229,7 @@ pub(crate) fn stored(error: RecordsError) -> Failure {
     }
 }
 
-fn now_ms() -> u64 {
+/// Milliseconds since 1970.
+pub(crate) fn now_ms() -> u64 {
     u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use breakwater_core::OperationEffect;
+use breakwater_core::{OperationEffect, keyed_id};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
@@ -119,6 +119,14 @@ impl ServiceDefinition {
     #[must_use]
     pub fn action(&self, name: &str) -> Option<&ActionDefinition> {
         self.actions.iter().find(|action| action.name == name)
+    }
+
+    /// Whether it was made of the draft under this key, as far as can be told once it was changed.
+    pub(crate) fn was_made_of(&self, draft: &ServiceDraft, key: &str) -> bool {
+        let ServiceDraft { name, description, endpoint, actions, metadata, status } = draft;
+        let is_still = (&self.name, &self.description, &self.endpoint, &self.status) == (name, description, endpoint, status)
+            && (&self.actions, &self.metadata) == (actions, metadata);
+        keyed_id::is_under_key(&self.id, name, key) && (is_still || self.version > 1)
     }
 }
 

@@ -1,4 +1,5 @@
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::*;
 
@@ -138,6 +139,29 @@ async fn names_are_taken_once() {
     for failure in [catalogue.create(draft("a")).await.unwrap_err(), catalogue.update("b", rename).await.unwrap_err()] {
         assert_eq!((&*failure.code, pointers(&failure)), ("service.name-taken", vec!["/name".to_owned()]));
     }
+}
+
+#[tokio::test]
+async fn what_is_created_again_under_the_same_key_is_what_is_there() {
+    let records: Arc<MemoryServiceCatalogueRecords> = Arc::default();
+    let (one, other) = (catalogue(&records).await, catalogue(&records).await);
+    let text = || ServiceDraft { actions: vec![action("extract")], ..draft("text") };
+    let made = one.create_once(text(), "k").await.unwrap().definition.clone();
+    assert_eq!(one.create_once(text(), "k").await.unwrap().definition, made);
+    assert_eq!(other.create_once(text(), "k").await.unwrap().definition, made, "in another process too");
+    assert_eq!(one.snapshot().len(), 1);
+    assert_eq!(one.create_once(text(), "other").await.unwrap_err().code, "service.name-taken");
+    for different in [ServiceDraft { actions: Vec::new(), ..text() }, ServiceDraft { description: "x".to_owned(), ..text() }] {
+        assert_eq!(one.create_once(different, "k").await.unwrap_err().code, "service.name-taken");
+    }
+    assert_eq!(one.create_once(draft("more"), "k").await.unwrap().definition.version, 1, "a key is one for each name");
+    for index in 2..ServiceCatalogue::MAX_SERVICES {
+        one.create(draft(&format!("s{index}"))).await.unwrap();
+    }
+    assert_eq!(one.create_once(text(), "k").await.unwrap().definition, made);
+    assert_eq!(one.create_once(draft("too-many"), "k").await.unwrap_err().code, "service.full");
+    one.update("text", ServicePatch { description: Some("x".to_owned()), ..ServicePatch::default() }).await.unwrap();
+    assert_eq!(one.create_once(text(), "k").await.unwrap().definition.version, 2, "as it is now");
 }
 
 #[tokio::test]

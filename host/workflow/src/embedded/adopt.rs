@@ -8,7 +8,8 @@ use breakwater_core::Failure;
 use tokio::time::Instant;
 
 use super::drive::obey;
-use super::inner::{Inner, stored};
+use super::inner::Inner;
+use crate::admission::stored;
 use crate::clock::millis;
 
 /// Executions that are taken over at once.
@@ -74,7 +75,7 @@ async fn look(inner: &Arc<Inner>) -> Result<(), Failure> {
                 let running = inner.running();
                 if let Some(run) = running.get(&claimed.execution.id) {
                     // This process was slow to say that it lives, but goes on with it.
-                    run.renew(claimed.fence);
+                    run.renew(claimed.fence, claimed.wanted);
                     continue;
                 }
             }

@@ -7,8 +7,9 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::drive::obey;
-use super::inner::{Inner, stored};
-use crate::execution::{Execution, ExecutionStatus};
+use super::inner::Inner;
+use crate::admission::{MAX_SIGNALS, check_signal, stored, takes_no_signals, too_many_signals};
+use crate::execution::Execution;
 use crate::journal::JournalError;
 use crate::records::Wanted;
 
@@ -16,12 +17,6 @@ use crate::records::Wanted;
 const LOOK: Duration = Duration::from_millis(50);
 /// How long a command waits for its effect before it answers with how the execution is.
 const COMMAND_PATIENCE: Duration = Duration::from_secs(5);
-/// The longest name of a signal, in bytes.
-const MAX_SIGNAL_NAME: usize = 128;
-/// The most that a signal brings, in bytes of JSON.
-const MAX_SIGNAL: usize = 256 * 1024;
-/// The most signals of one execution.
-const MAX_SIGNALS: u64 = 1000;
 
 impl Inner {
     /// Waits until an execution has ended or `patience` is over.
@@ -99,12 +94,10 @@ impl Inner {
 
     pub(crate) async fn command(&self, id: &str, wanted: Wanted) -> Result<Execution, Failure> {
         let execution = self.get(id).await?;
-        if is_so(execution.status, wanted) {
+        if wanted.is_so(execution.status) {
             return Ok(execution);
         }
-        if !is_possible(execution.status, wanted) {
-            return Err(impossible(execution.status, wanted));
-        }
+        wanted.check(execution.status)?;
         self.records.want(id, wanted).await.map_err(stored)?;
         match self.run(id).filter(|run| !run.over.is_cancelled()) {
             Some(run) => match obey(self, &run, wanted).await {
@@ -118,27 +111,19 @@ impl Inner {
             },
             None => self.hurry.notify_one(),
         }
-        self.until(id, |now| is_so(now.status, wanted) || !is_possible(now.status, wanted)).await
+        // One that is retried may have failed again before anybody looks.
+        let ended_at_ms = execution.completed_at_ms;
+        self.until(id, |now| wanted.is_seen_to(now.status) || now.completed_at_ms != ended_at_ms).await
     }
 
     pub(crate) async fn signal(&self, id: &str, name: &str, payload: Value) -> Result<(), Failure> {
-        if !(1..=MAX_SIGNAL_NAME).contains(&name.len()) || name.chars().any(char::is_control) {
-            return Err(Failure::invalid("execution.signal-invalid", format!("a signal's name is 1 to {MAX_SIGNAL_NAME} printable bytes")));
-        }
-        let length = serde_json::to_vec(&payload).map_or(usize::MAX, |text| text.len());
-        if length > MAX_SIGNAL {
-            return Err(Failure::limit(
-                "execution.signal-too-large",
-                format!("a signal brings at most {MAX_SIGNAL} bytes; this one brings {length}"),
-            ));
-        }
+        check_signal(name, &payload)?;
         let execution = self.get(id).await?;
         if execution.status.is_final() {
-            let message = format!("the execution is {} and takes no signals", execution.status.name());
-            return Err(Failure::invalid("execution.state", message));
+            return Err(takes_no_signals(execution.status));
         }
         if !self.records.signals(id, MAX_SIGNALS - 1).await.map_err(stored)?.is_empty() {
-            return Err(Failure::limit("execution.too-many-signals", format!("an execution takes at most {MAX_SIGNALS} signals")));
+            return Err(too_many_signals());
         }
         self.records.signal(id, name, &payload, self.clock().now_ms()).await.map_err(stored)?;
         if let Some(run) = self.run(id) {
@@ -151,35 +136,4 @@ impl Inner {
 /// When a patience is over; a year is as good as for ever.
 fn deadline(patience: Duration) -> Instant {
     Instant::now() + patience.min(Duration::from_secs(31_536_000))
-}
-
-/// Whether it is already as wanted.
-fn is_so(status: ExecutionStatus, wanted: Wanted) -> bool {
-    use ExecutionStatus::{Cancelled, Paused, Pending, Running};
-    match wanted {
-        Wanted::Cancel => status == Cancelled,
-        Wanted::Pause => status == Paused,
-        Wanted::Resume | Wanted::Retry => matches!(status, Running | Pending),
-    }
-}
-
-fn is_possible(status: ExecutionStatus, wanted: Wanted) -> bool {
-    use ExecutionStatus::{Failed, Paused, Pending, Running};
-    match wanted {
-        Wanted::Cancel => !status.is_final(),
-        Wanted::Pause => matches!(status, Pending | Running),
-        Wanted::Resume => status == Paused,
-        Wanted::Retry => status == Failed,
-    }
-}
-
-fn impossible(status: ExecutionStatus, wanted: Wanted) -> Failure {
-    let what = match wanted {
-        Wanted::Cancel => "cancelled",
-        Wanted::Pause => "paused",
-        Wanted::Resume => "resumed; only a paused one can",
-        Wanted::Retry => "retried; only a failed one can",
-    };
-    Failure::invalid("execution.state", format!("the execution is {} and cannot be {what}", status.name()))
-        .with_detail(serde_json::json!({ "status": status.name() }))
 }

@@ -21,6 +21,8 @@ struct Mortal {
     left: AtomicUsize,
     /// Whether the last write arrives.
     arrives: bool,
+    /// Whether somebody wants it retried in the moment in which it has failed, before its process knows that this is written.
+    retried_at_once: AtomicBool,
 }
 
 type Answer<'a, T> = BoxFuture<'a, Result<T, RecordsError>>;
@@ -47,7 +49,15 @@ impl WorkflowRecords for Mortal {
                 }
                 self.alive().await;
             }
-            self.records.append(appends).await
+            let results = self.records.append(appends).await;
+            let is_failed = |append: &&Append| append.change.as_ref().is_some_and(|change| change.status == ExecutionStatus::Failed);
+            if let Some(failed) = appends.iter().find(is_failed)
+                && self.retried_at_once.swap(false, Ordering::SeqCst)
+            {
+                self.records.want(&failed.fence.execution, Wanted::Retry).await.unwrap();
+                tokio::time::sleep(Duration::from_secs(5)).await;
+            }
+            results
         })
     }
     fn put_workflow<'a>(&'a self, workflow: &'a Workflow) -> Answer<'a, ()> {
@@ -129,14 +139,32 @@ fn ten_steps() -> Value {
     json!({ "name": "w", "steps": steps })
 }
 
+/// A list of 200, as a batch is one.
+fn two_hundred_items(concurrency: usize) -> Value {
+    json!({ "name": "w", "steps": [{ "id": "images", "type": "map", "concurrency": concurrency, "items": "input",
+        "steps": [{ "id": "process", "operation": "add", "next": null }], "next": null }] })
+}
+
+/// What is run and killed.
+struct Work {
+    definition: Value,
+    input: Value,
+    output: Value,
+    /// The paths of the steps that have effects.
+    steps: BTreeSet<String>,
+    /// Steps that may be under way when a process ends.
+    at_once: usize,
+}
+
 /// Runs one process that ends at its write `ends_at`, then another. Says whether the first came to its end before.
-async fn two_lives(ends_at: usize, arrives: bool) -> bool {
+async fn two_lives(work: &Work, ends_at: usize, arrives: bool) -> bool {
     let records = Arc::new(MemoryWorkflowRecords::default());
     let sink = Arc::<Sink>::default();
-    put(&*records, ten_steps()).await;
-    let mortal = Arc::new(Mortal { records: records.clone(), left: AtomicUsize::new(ends_at), arrives });
+    put(&*records, work.definition.clone()).await;
+    let mortal =
+        Arc::new(Mortal { records: records.clone(), left: AtomicUsize::new(ends_at), arrives, retried_at_once: AtomicBool::new(false) });
     let first = EmbeddedExecutor::start(config("first"), mortal.clone(), Arc::new(Operations(sink.clone()))).await.unwrap();
-    let id = first.start(start(json!(0))).await.unwrap().execution.id;
+    let id = first.start(start(work.input.clone())).await.unwrap().execution.id;
     let over = async {
         while !mortal.is_dead() && !records.execution(&id).await.unwrap().unwrap().status.is_final() {
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -148,27 +176,49 @@ async fn two_lives(ends_at: usize, arrives: bool) -> bool {
 
     let second = EmbeddedExecutor::start(config("second"), records.clone(), Arc::new(Operations(sink.clone()))).await.unwrap();
     let execution = second.wait(&id, Duration::from_secs(3600)).await.unwrap();
-    assert_eq!((execution.status, execution.output), (ExecutionStatus::Completed, Some(json!(10))), "write {ends_at}");
+    assert_eq!((execution.status, execution.output.as_ref()), (ExecutionStatus::Completed, Some(&work.output)), "write {ends_at}");
     let steps: BTreeSet<String> = sink.effects().into_keys().map(|key| key.split_once(':').unwrap().1.to_owned()).collect();
-    let expected = ["s0", "s1", "s2", "s3", "s4/a/a1", "s4/a/a2", "s4/b/b1/0/b2", "s4/b/b1/1/b2", "s4/b/b1/2/b2", "s5", "s7", "s8", "s9"];
-    assert_eq!(steps, expected.map(str::to_owned).into(), "write {ends_at}");
-    assert!(sink.calls().len() <= expected.len() + 4, "only what was under way is done again: {:?}", sink.calls());
-    let events = records.events(&id, 0, 1000).await.unwrap().items;
+    assert_eq!(steps, work.steps, "write {ends_at}");
+    assert!(sink.calls().len() <= work.steps.len() + work.at_once, "only what was under way is done again: {:?}", sink.calls());
+    let events = records.events(&id, 0, 10_000).await.unwrap().items;
     assert!(events.iter().zip(1..).all(|(event, seq)| event.seq == seq));
     is_survivor
 }
 
+/// The number of the write at which the first process was not killed any more.
+async fn killed_at_every_write(work: &Work, arrives: bool) -> usize {
+    for ends_at in 1.. {
+        if two_lives(work, ends_at, arrives).await {
+            return ends_at;
+        }
+    }
+    unreachable!("an execution ends")
+}
+
 #[tokio::test(start_paused = true)]
 async fn whatever_write_is_the_last_the_next_process_goes_on() {
+    let steps = ["s0", "s1", "s2", "s3", "s4/a/a1", "s4/a/a2", "s4/b/b1/0/b2", "s4/b/b1/1/b2", "s4/b/b1/2/b2", "s5", "s7", "s8", "s9"];
+    let steps = steps.map(str::to_owned).into();
+    let work = Work { definition: ten_steps(), input: json!(0), output: json!(10), steps, at_once: 4 };
     for arrives in [true, false] {
-        let mut survived = 0;
-        for ends_at in 1..200 {
-            if two_lives(ends_at, arrives).await {
-                survived = ends_at;
-                break;
-            }
-        }
+        let survived = killed_at_every_write(&work, arrives).await;
         assert!(survived > 12, "there are many writes to end at: {survived}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_write_of_a_batch_of_200_is_the_last_the_next_process_goes_on() {
+    let input: Vec<i64> = (0..200).collect();
+    let output: Vec<i64> = (1..=200).collect();
+    let steps: BTreeSet<String> = (0..200).map(|index| format!("images/{index}/process")).collect();
+    // What is done at once is written together.
+    for (at_once, writes) in [(1, 200), (4, 50)] {
+        let (input, output) = (json!(input), json!(output));
+        let work = Work { definition: two_hundred_items(at_once), input, output, steps: steps.clone(), at_once };
+        for arrives in [true, false] {
+            let survived = killed_at_every_write(&work, arrives).await;
+            assert!(survived > writes, "there are many writes to end at: {survived}");
+        }
     }
 }
 
@@ -301,7 +351,8 @@ async fn what_was_done_is_undone_also_when_the_time_ran_out_while_nobody_ran_it(
     let steps = json!([{ "id": "room", "operation": "book", "compensate": { "operation": "release" }, "next": "long" },
         { "id": "long", "operation": "slow", "next": null }]);
     put(&*records, json!({ "name": "w", "timeout_ms": 60_000, "steps": steps })).await;
-    let mortal = Arc::new(Mortal { records: records.clone(), left: AtomicUsize::new(1000), arrives: true });
+    let mortal =
+        Arc::new(Mortal { records: records.clone(), left: AtomicUsize::new(1000), arrives: true, retried_at_once: AtomicBool::new(false) });
     let first = EmbeddedExecutor::start(config("first"), mortal.clone(), Arc::new(Operations(sink.clone()))).await.unwrap();
     let id = first.start(start(json!(0))).await.unwrap().execution.id;
     while sink.operations() != ["book", "slow"] {
@@ -314,4 +365,21 @@ async fn what_was_done_is_undone_also_when_the_time_ran_out_while_nobody_ran_it(
     let execution = second.wait(&id, Duration::from_secs(3600)).await.unwrap();
     assert_eq!(execution.error.unwrap().code, "execution.timeout");
     assert!(sink.operations().ends_with(&["release".to_owned()]), "{:?}", sink.operations());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_in_the_moment_of_the_end_is_not_lost() {
+    let records = Arc::new(MemoryWorkflowRecords::default());
+    let sink = Arc::<Sink>::default();
+    let once = json!({ "max_retries": 0 });
+    put(&*records, json!({ "name": "w", "steps": [{ "id": "one", "operation": "add", "retry": once, "next": null }] })).await;
+    sink.fail("add", 1);
+    let immortal =
+        Mortal { records: records.clone(), left: AtomicUsize::new(usize::MAX), arrives: true, retried_at_once: AtomicBool::new(true) };
+    let executor = EmbeddedExecutor::start(config("a"), Arc::new(immortal), Arc::new(Operations(sink.clone()))).await.unwrap();
+    let id = executor.start(start(json!(1))).await.unwrap().execution.id;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let execution = executor.get(&id).await.unwrap();
+    assert_eq!((execution.status, execution.output), (ExecutionStatus::Completed, Some(json!(2))), "{:?}", execution.error);
+    assert_eq!(sink.operations(), ["add", "add"]);
 }

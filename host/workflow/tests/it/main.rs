@@ -1,8 +1,13 @@
-//! The embedded executor over records in memory, on paused time.
+//! The embedded executor over records in memory: on paused time, and against the suites that every executor and all records pass.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on ends")]
 
 mod commands;
+mod conforms;
 mod crash;
+#[path = "../executor/conformance.rs"]
+mod executor;
+#[path = "../records/conformance.rs"]
+mod records;
 mod steps;
 mod support;

@@ -37,37 +37,30 @@ pub(super) struct Source {
 /// Pictures in the order of their paths.
 pub(super) type Sources = Vec<Source>;
 
-/// Finds pictures.
-pub(super) trait Find {
-    /// Those of a folder, and of the folders in it if wanted. Hidden files, links and the results' own folder are left out. What cannot be
-    /// read is a picture too: it fails by its name, so that nothing is left out without a word.
-    fn find(folder: &Path, out: &Path, recursive: bool) -> Self;
-}
-
-impl Find for Sources {
-    fn find(folder: &Path, out: &Path, recursive: bool) -> Self {
-        let depth = if recursive { usize::MAX } else { 1 };
-        let hidden = |name: &std::ffi::OsStr| name.as_encoded_bytes().starts_with(b".");
-        let walk = WalkDir::new(folder).min_depth(1).max_depth(depth).sort_by_file_name().into_iter();
-        let walk = walk.filter_entry(|entry| !hidden(entry.file_name()) && entry.path() != out);
-        let mut names = HashSet::new();
-        let mut sources = Self::new();
-        for found in walk {
-            let path = match found {
-                Ok(entry) if entry.file_type().is_file() && is_picture(&entry.file_name().to_string_lossy()) => entry.into_path(),
-                Ok(_) => continue,
-                Err(error) => match error.path() {
-                    Some(path) => path.to_owned(),
-                    None => continue,
-                },
-            };
-            let name = path.strip_prefix(folder).unwrap_or(&path).to_string_lossy().into_owned();
-            let numbered = std::iter::once(name.clone()).chain((2_u64..).map(|number| format!("{name}#{number}")));
-            let free = numbered.into_iter().find(|name| names.insert(name.clone())).unwrap_or(name);
-            sources.push(Source { name: free, path });
-        }
-        sources
+/// The pictures of a folder, and of the folders in it if wanted. Hidden files, links and the results' own folder are left out. What cannot be
+/// read is a picture too: it fails by its name, so that nothing is left out without a word.
+pub(super) fn find(folder: &Path, out: &Path, recursive: bool) -> Sources {
+    let depth = if recursive { usize::MAX } else { 1 };
+    let hidden = |name: &std::ffi::OsStr| name.as_encoded_bytes().starts_with(b".");
+    let walk = WalkDir::new(folder).min_depth(1).max_depth(depth).sort_by_file_name().into_iter();
+    let walk = walk.filter_entry(|entry| !hidden(entry.file_name()) && entry.path() != out);
+    let mut names = HashSet::new();
+    let mut sources = Sources::new();
+    for found in walk {
+        let path = match found {
+            Ok(entry) if entry.file_type().is_file() && is_picture(&entry.file_name().to_string_lossy()) => entry.into_path(),
+            Ok(_) => continue,
+            Err(error) => match error.path() {
+                Some(path) => path.to_owned(),
+                None => continue,
+            },
+        };
+        let name = path.strip_prefix(folder).unwrap_or(&path).to_string_lossy().into_owned();
+        let numbered = std::iter::once(name.clone()).chain((2_u64..).map(|number| format!("{name}#{number}")));
+        let free = numbered.into_iter().find(|name| names.insert(name.clone())).unwrap_or(name);
+        sources.push(Source { name: free, path });
     }
+    sources
 }
 
 #[cfg(test)]
@@ -88,9 +81,8 @@ mod tests {
             std::fs::write(root.join(std::ffi::OsStr::from_bytes(odd)), b"x").unwrap();
         }
         std::os::unix::fs::symlink("a.PNG", root.join("link.png")).unwrap();
-        let names = |recursive| -> Vec<String> {
-            Sources::find(root, &root.join("done"), recursive).into_iter().map(|source| source.name).collect()
-        };
+        let names =
+            |recursive| -> Vec<String> { find(root, &root.join("done"), recursive).into_iter().map(|source| source.name).collect() };
         assert_eq!(names(true), ["a.PNG", "b/2.jpg", "c d.webp", "o\u{fffd}.jpg", "o\u{fffd}.jpg#2"]);
         assert_eq!(names(false), ["a.PNG", "c d.webp", "o\u{fffd}.jpg", "o\u{fffd}.jpg#2"]);
     }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::columns::aligned;
 use crate::fields::{list, number, text};
-use crate::times::ago;
+use crate::times::{ago, duration};
 
 /// All services, a line each.
 pub(super) fn all(answer: &Value, now_ms: u64) -> String {
@@ -35,14 +35,20 @@ pub(super) fn one(service: &Value, now_ms: u64) -> String {
         number(service, "version"),
         ago(now_ms, number(service, "updated_at_ms")),
     )];
-    let said = health.get("last_error").and_then(Value::as_str).map(|error| format!(", last error {error}")).unwrap_or_default();
+    let why = health.get("error").and_then(Value::as_str).map(|error| format!(", {error}")).unwrap_or_default();
+    let said = health.get("last_error").filter(|error| error.is_object()).map(last_error).unwrap_or_default();
     let breaker = health.get("breaker").and_then(Value::as_str).map(|state| format!(", breaker {state}")).unwrap_or_default();
-    parts.push(format!("at {}: {}{breaker}{said}", text(service, "endpoint"), text(health, "status")));
+    parts.push(format!("at {}: {}{why}{breaker}{said}", text(service, "endpoint"), text(health, "status")));
     parts.extend(service.get("description").and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned));
     let mut rows = vec![["action", "effect", "idempotent", "takes", "gives", "description"].map(str::to_owned)];
     rows.extend(list(service, "actions").map(action));
     parts.push(if rows.len() == 1 { "no actions".to_owned() } else { aligned(&rows) });
     parts.join("\n\n")
+}
+
+fn last_error(error: &Value) -> String {
+    let ago = duration(number(error, "ago_ms") / 1000);
+    format!(", last error {ago} ago: {} ({})", text(error, "message"), text(error, "code"))
 }
 
 fn action(action: &Value) -> [String; 6] {
@@ -86,7 +92,10 @@ mod tests {
                 { "name": "extract", "effect": "create", "idempotent": false, "input_schema": schema, "description": "Extracts" },
                 { "name": "find", "effect": "read", "idempotent": false, "output_schema": { "type": "array" }, "description": "" },
             ],
-            "health": { "status": "unhealthy", "breaker": "open", "last_error": "upstream.connection" },
+            "health": {
+                "status": "unhealthy", "breaker": "open", "error": "no answer (upstream.timeout)",
+                "last_error": { "code": "upstream.connection", "message": "it cannot be reached", "ago_ms": 12_345 },
+            },
         })
     }
 
@@ -109,7 +118,7 @@ mod tests {
         let expected = [
             "· text (1) is ACTIVE, version 2, changed 10 s ago",
             "",
-            "at http://text/api: unhealthy, breaker open, last error upstream.connection",
+            "at http://text/api: unhealthy, no answer (upstream.timeout), breaker open, last error 12 s ago: it cannot be reached (upstream.connection)",
             "",
             "Texts",
             "",

@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use futures_util::{StreamExt as _, stream};
 use serde_json::{Map, Value, json};
 
-use super::walk::{Place, Stop, Walk};
+use super::{Place, Stop, Walk};
 use crate::execution::{Happened, StepError};
 use breakwater_core::Failure;
 

@@ -3,17 +3,16 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use breakwater_core::CallSnapshot;
 use serde_json::{Value, json};
 
 use super::action::{Called, unnamed};
-use super::inner::Inner;
 use super::plan::Plan;
 use super::run::Run;
-use super::walk::{Place, Stop, Walk, of_step};
+use super::{Place, Stop, Walk, of_step};
 use crate::definition::Compensation;
 use crate::execution::{Execution, Happened, StepError};
 use crate::log::{Progress, UNDO};
+use crate::world::World;
 
 /// What undoes one visit of a step.
 #[derive(Debug, Clone)]
@@ -27,8 +26,8 @@ pub(crate) struct Undo {
 pub(crate) type Undos = Mutex<HashMap<String, Undo>>;
 
 impl Walk {
-    pub(crate) fn new(inner: Arc<Inner>, run: Arc<Run>, execution: Execution, plan: Arc<Plan>, snapshot: CallSnapshot) -> Self {
-        Self { inner, run, execution, plan, snapshot, undos: Mutex::default() }
+    pub(crate) fn new(world: Arc<dyn World>, run: Arc<Run>, execution: Execution, plan: Arc<Plan>) -> Self {
+        Self { world, run, execution, plan, undos: Mutex::default() }
     }
 
     /// Remembers how to undo a step that is done, also when its output comes from the journal.

@@ -1,17 +1,16 @@
 //! Calling an operation for a step: an event before each attempt, another after it, and the waits between attempts.
 
-use std::time::Duration;
-
-use breakwater_core::{Failure, FailureKind, OperationEffect};
+use breakwater_core::{Failure, FailureKind};
 use serde_json::{Value, json};
 
 use super::run::Halt;
-use super::walk::{Place, Stop, Walk};
+use super::{Place, Stop, Walk};
 use crate::definition::Step;
 use crate::execution::{Happened, StepError};
 use crate::log::Progress;
 use crate::retry::StepRetry;
-use crate::runner::{StepAnswer, StepCall};
+use crate::runner::StepAnswer;
+use crate::world::Attempt;
 
 /// Attempts that may end with the process before the step is given up: it may be what ends the process.
 const MAX_UNENDED: u32 = 5;
@@ -38,8 +37,6 @@ impl Walk {
 
     /// Calls an operation until it has answered or failed for good.
     pub(crate) async fn call(&self, called: Called<'_>) -> Result<Value, Stop> {
-        let effect = self.inner.runner.operation(called.operation).map_or(OperationEffect::Create, |operation| operation.effect);
-        let policy = StepRetry::policy(called.retry, effect);
         let key = self.key(called.path);
         loop {
             let (failed, unended, retry_at_ms) = self.so_far(called.path);
@@ -48,25 +45,18 @@ impl Walk {
                 return Err(Failure::new(FailureKind::Other, "workflow.step-lost", message).into());
             }
             if let Some(retry_at_ms) = retry_at_ms {
-                self.unless_cancelled(&called, self.inner.clock().until(retry_at_ms)).await?;
+                self.unless_cancelled(&called, self.world.until(retry_at_ms)).await?;
                 if let Some(halt) = called.halt {
                     self.gate(halt).await?;
                 }
             }
-            let permit = self.unless_cancelled(&called, self.inner.steps.acquire()).await?;
-            let _permit = permit.map_err(|_| Stop::Shutdown)?;
+            let slot = self.unless_cancelled(&called, self.world.slot()).await?;
+            let _slot = slot.ok_or(Stop::Shutdown)?;
             let attempt = failed + 1;
             self.run.record_at(called.path, Happened::Started { attempt, due_at_ms: None }).wait().await?;
-            let call = StepCall {
-                operation: called.operation,
-                input: called.input.clone(),
-                context: &self.execution.context,
-                idempotency_key: &key,
-                timeout: called.timeout_ms.map(Duration::from_millis),
-                attempt,
-                snapshot: &self.snapshot,
-            };
-            let answer = self.in_flight(&called, self.inner.runner.call(call)).await?;
+            let (operation, input) = (called.operation.to_owned(), called.input.clone());
+            let call = Attempt { operation, input, idempotency_key: key.clone(), timeout_ms: called.timeout_ms, number: attempt };
+            let answer = self.in_flight(&called, self.world.call(call)).await?;
             let failure = match answer {
                 Ok(StepAnswer { output, served_by, degraded }) => {
                     self.run.record_at(called.path, Happened::Completed { output: output.clone(), served_by, degraded, signal: None });
@@ -77,11 +67,12 @@ impl Walk {
             if !may_help_to_repeat(&failure) {
                 return Err(failure.into());
             }
+            let policy = StepRetry::policy(called.retry, self.world.effect(called.operation));
             if attempt > policy.max_retries {
                 return Err(given_up(&failure, attempt).into());
             }
-            let wait = policy.wait(attempt, failure.retry_after);
-            let retry_at_ms = self.inner.clock().now_ms() + crate::clock::millis(wait);
+            let wait = StepRetry::wait(&policy, &key, attempt, failure.retry_after);
+            let retry_at_ms = self.world.now_ms() + crate::clock::millis(wait);
             self.run.record_at(called.path, Happened::AttemptFailed { error: StepError::of(&failure), retry_at_ms });
         }
     }
@@ -100,7 +91,7 @@ impl Walk {
     async fn unless_cancelled<T>(&self, called: &Called<'_>, work: impl Future<Output = T>) -> Result<T, Stop> {
         match called.halt {
             Some(halt) => self.waiting(halt, work).await,
-            None => self.inner.stop.run_until_cancelled(work).await.ok_or(Stop::Shutdown),
+            None => self.world.stopping().run_until_cancelled(work).await.ok_or(Stop::Shutdown),
         }
     }
 

@@ -1,19 +1,29 @@
 //! The walk over a definition. What the journal has is taken from it; what it does not have is done.
 
+mod action;
+pub(crate) mod life;
+pub(crate) mod plan;
+pub(crate) mod run;
+mod spread;
+mod switch;
+mod undo;
+pub(crate) mod waits;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use breakwater_core::{BoxFuture, CallSnapshot, Digest, Failure, FailureKind};
+use breakwater_core::{BoxFuture, Digest, Failure, FailureKind};
 use serde_json::{Value, json};
 
-use super::inner::{Inner, MAX_KEY};
-use super::plan::Plan;
-use super::run::{Halt, Run};
+use crate::admission::MAX_KEY;
 use crate::definition::{Step, StepType};
 use crate::execution::{Execution, Happened, StepError};
 use crate::expression::Scope;
 use crate::journal::JournalError;
 use crate::log::Progress;
+use crate::world::World;
+use plan::Plan;
+use run::{Halt, Run};
 
 /// How often one execution may come by a step when the definition does not say.
 pub(crate) const DEFAULT_VISITS: u32 = 100;
@@ -53,12 +63,11 @@ impl From<Failure> for Stop {
 
 /// One execution on its way.
 pub(crate) struct Walk {
-    pub(crate) inner: Arc<Inner>,
+    pub(crate) world: Arc<dyn World>,
     pub(crate) run: Arc<Run>,
     pub(crate) execution: Execution,
     pub(crate) plan: Arc<Plan>,
-    pub(crate) snapshot: CallSnapshot,
-    pub(crate) undos: super::undo::Undos,
+    pub(crate) undos: undo::Undos,
 }
 
 /// Where a step is.
@@ -210,9 +219,11 @@ impl Walk {
 
     /// Waits until a step may begin.
     pub(crate) async fn gate(&self, halt: &Halt) -> Result<(), Stop> {
-        let mut paused = self.run.paused.subscribe();
+        let (paused, held) = (&self.run.paused, &self.run.held);
         loop {
-            if self.inner.stop.is_cancelled() {
+            // Before looking: what changes while it is looked is not missed.
+            let (paused_changed, held_changed) = (paused.changed(), held.changed());
+            if self.world.stopping().is_cancelled() {
                 return Err(Stop::Shutdown);
             }
             if self.run.cancel.is_cancelled() {
@@ -221,14 +232,15 @@ impl Walk {
             if halt.is_set() {
                 return Err(Stop::Halted);
             }
-            if !*paused.borrow_and_update() {
+            if !paused.is_on() && !held.is_on() {
                 return Ok(());
             }
             tokio::select! {
-                () = self.inner.stop.cancelled() => {}
+                biased;
+                () = self.world.stopping().cancelled() => {}
                 () = self.run.cancel.cancelled() => {}
-                // The sender is part of the run, which this holds.
-                _ = paused.changed() => {}
+                () = paused_changed => {}
+                () = held_changed => {}
             }
         }
     }
@@ -238,7 +250,7 @@ impl Walk {
         tokio::select! {
             biased;
             () = self.run.cancel.cancelled() => Err(Stop::Cancelled),
-            () = self.inner.stop.cancelled() => Err(Stop::Shutdown),
+            () = self.world.stopping().cancelled() => Err(Stop::Shutdown),
             () = halt.halted() => Err(Stop::Halted),
             value = work => Ok(value),
         }

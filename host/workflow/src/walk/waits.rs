@@ -1,21 +1,16 @@
 //! Steps that wait: for a time, for a signal, for another workflow.
 
-use std::time::Duration;
-
 use breakwater_core::{Failure, FailureKind};
 use serde_json::Value;
 
 use super::run::Halt;
-use super::walk::{Place, Stop, Walk, late};
+use super::{Place, Stop, Walk, late};
 use crate::execution::{Execution, ExecutionStatus, Happened, Signal, Start};
-use crate::executor::Started;
 use crate::log::Progress;
-use crate::records::Wanted;
+use crate::world::Child;
 
 /// How deep workflows may start each other.
 pub(crate) const MAX_DEPTH: usize = 8;
-/// How long a wait for another workflow is at a time; it may belong to another process.
-const CHILD_LOOK: Duration = Duration::from_secs(30);
 
 impl Walk {
     pub(crate) async fn timer(&self, place: Place<'_>) -> Result<Value, Stop> {
@@ -27,13 +22,13 @@ impl Walk {
                 due_at_ms
             }
         };
-        self.waiting(place.halt, self.inner.clock().until(due_at_ms)).await?;
+        self.waiting(place.halt, self.world.until(due_at_ms)).await?;
         self.waited(&place, place.input.clone(), None)
     }
 
     fn timer_ends(&self, place: &Place<'_>) -> Result<u64, Stop> {
         let Some(until) = &place.step.until else {
-            return Ok(self.inner.clock().now_ms().saturating_add(place.step.wait_ms.unwrap_or(0)));
+            return Ok(self.world.now_ms().saturating_add(place.step.wait_ms.unwrap_or(0)));
         };
         let value = self.plan.value(until, &place.scope.clone().with_previous(&place.input))?;
         let as_millis = value.as_u64().or_else(|| value.as_f64().filter(|at| (0.0..=9.0e15).contains(at)).map(|at| at as u64));
@@ -50,13 +45,13 @@ impl Walk {
             let signalled = self.run.signalled.notified();
             tokio::pin!(signalled);
             signalled.as_mut().enable();
-            let signals = self.inner.records.signals(&self.execution.id, 0).await;
-            let signals = signals.map_err(|error| crate::journal::JournalError::Failed(crate::journal::chain(&error)))?;
+            let signals = self.world.signals().await?;
             if let Some(signal) = self.take(&place, &signals, name) {
                 return Ok(signal);
             }
             let wait = async {
                 tokio::select! {
+                    biased;
                     () = signalled => true,
                     () = self.until_due(due_at_ms) => false,
                 }
@@ -98,59 +93,39 @@ impl Walk {
             Err(stop) => {
                 if matches!(stop, Stop::Cancelled | Stop::Failed(_) | Stop::Halted) {
                     // It may have ended meanwhile, and then there is nothing to cancel.
-                    drop(self.inner.command(&child, Wanted::Cancel).await);
+                    self.world.cancel_child(&child).await;
                 }
                 Err(stop)
             }
         }
     }
 
-    /// The workflow that the step has started, or starts now. When the step is retried, so is what it had started; what was cancelled begins
-    /// anew.
+    /// The workflow that the step has started, or starts now.
     async fn child(&self, start: Start) -> Result<String, Failure> {
-        let Started { execution, existing } = self.inner.accept(start.clone()).await?;
         let (retried_at_ms, retries) = {
             let log = self.run.log();
             (log.retried_at_ms(), log.retries())
         };
-        if !existing || retried_at_ms.is_none() || retried_at_ms < execution.completed_at_ms {
-            return Ok(execution.id);
-        }
-        match execution.status {
-            ExecutionStatus::Failed => Ok(self.inner.command(&execution.id, Wanted::Retry).await?.id),
-            ExecutionStatus::Cancelled => {
-                let idempotency_key = start.idempotency_key.map(|key| format!("{key}@r{retries}"));
-                Ok(self.inner.accept(Start { idempotency_key, ..start }).await?.execution.id)
-            }
-            _ => Ok(execution.id),
-        }
+        self.world.begin_child(Child { start, retried_at_ms, retries }).await
     }
 
     async fn child_ends(&self, child: &str, due_at_ms: Option<u64>, halt: &Halt) -> Result<Execution, Stop> {
-        loop {
-            let wait = async {
-                tokio::select! {
-                    execution = self.inner.wait(child, CHILD_LOOK) => Some(execution),
-                    () = self.until_due(due_at_ms) => None,
-                }
-            };
-            match self.waiting(halt, wait).await? {
-                Some(execution) => {
-                    let execution = execution?;
-                    if execution.status.is_final() {
-                        return Ok(execution);
-                    }
-                }
-                None => return Err(late("workflow.timeout", "the workflow did not end in time".to_owned()).into()),
+        let wait = async {
+            tokio::select! {
+                biased;
+                execution = self.world.child_ended(child) => Some(execution),
+                () = self.until_due(due_at_ms) => None,
             }
+        };
+        match self.waiting(halt, wait).await? {
+            Some(execution) => Ok(execution?),
+            None => Err(late("workflow.timeout", "the workflow did not end in time".to_owned()).into()),
         }
     }
 
     async fn refuse_too_deep(&self) -> Result<(), Stop> {
-        let mut parent = self.execution.parent.clone();
-        for _ in 0..MAX_DEPTH {
-            let Some((id, _)) = parent else { return Ok(()) };
-            parent = self.inner.get(&id).await?.parent;
+        if self.world.depth().await? < MAX_DEPTH {
+            return Ok(());
         }
         Err(Failure::limit("workflow.too-deep", format!("workflows may start each other {MAX_DEPTH} deep")).into())
     }
@@ -160,7 +135,7 @@ impl Walk {
         if let Some(due_at_ms) = self.due(&place.path) {
             return Ok(due_at_ms);
         }
-        let due_at_ms = place.step.timeout_ms.map(|timeout_ms| self.inner.clock().now_ms().saturating_add(timeout_ms));
+        let due_at_ms = place.step.timeout_ms.map(|timeout_ms| self.world.now_ms().saturating_add(timeout_ms));
         self.run.record_at(&place.path, Happened::Started { attempt: 1, due_at_ms }).wait().await?;
         Ok(due_at_ms)
     }
@@ -175,7 +150,7 @@ impl Walk {
 
     async fn until_due(&self, due_at_ms: Option<u64>) {
         match due_at_ms {
-            Some(due_at_ms) => self.inner.clock().until(due_at_ms).await,
+            Some(due_at_ms) => self.world.until(due_at_ms).await,
             None => std::future::pending().await,
         }
     }

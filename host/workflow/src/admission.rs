@@ -1,0 +1,192 @@
+//! What an execution must fulfil to be accepted, whatever runs it.
+
+use std::time::Duration;
+
+use breakwater_core::{Digest, Failure, FailureKind};
+use serde_json::Value;
+
+use crate::definition::Definition;
+use crate::execution::{Execution, ExecutionStatus, Start};
+use crate::records::{RecordsError, WorkflowRecords, is_of_the_host};
+use crate::runner::StepRunner;
+use crate::walk::plan::for_each;
+use crate::workflow::{Workflow, WorkflowStatus};
+
+/// The longest id that is looked up, in bytes.
+const MAX_ID: usize = 128;
+/// The longest idempotency key, in characters.
+pub(crate) const MAX_KEY: usize = 255;
+/// The longest name of a signal, in bytes.
+const MAX_SIGNAL_NAME: usize = 128;
+/// The most that a signal brings, in bytes of JSON.
+const MAX_SIGNAL: usize = 256 * 1024;
+/// The most signals of one execution.
+pub const MAX_SIGNALS: u64 = 1000;
+
+/// Finds the workflow that is to be started, if it may be.
+///
+/// # Errors
+/// Those of [`crate::Executor::start`] but for reused keys and executors that have enough to do.
+pub async fn admit(records: &dyn WorkflowRecords, runner: &dyn StepRunner, start: &Start) -> Result<Workflow, Failure> {
+    if let Some(key) = &start.idempotency_key {
+        check_key(key)?;
+    }
+    let workflow = records.workflow(&start.workflow, None).await.map_err(stored)?.ok_or_else(|| unknown_workflow(&start.workflow))?;
+    if start.parent.is_some() && is_of_the_host(&workflow.definition.name) {
+        return Err(unknown_workflow(&start.workflow));
+    }
+    if workflow.status != WorkflowStatus::Active {
+        let message = format!("the workflow `{}` is {} and cannot be started", workflow.definition.name, workflow.status.name());
+        return Err(Failure::invalid("workflow.inactive", message));
+    }
+    refuse_unknown_operations(runner, &workflow.definition)?;
+    if let Some(schema) = &workflow.definition.input_schema {
+        runner.fits(schema, &start.input).map_err(input_invalid)?;
+    }
+    Ok(workflow)
+}
+
+/// An execution that was accepted now.
+#[must_use]
+pub fn begin(id: String, workflow: Workflow, start: Start, now_ms: u64) -> Execution {
+    Execution {
+        id,
+        workflow_id: workflow.id,
+        workflow_name: workflow.definition.name,
+        workflow_version: workflow.version,
+        status: ExecutionStatus::Pending,
+        input: start.input,
+        output: None,
+        error: None,
+        context: start.context,
+        idempotency_key: start.idempotency_key,
+        parent: start.parent,
+        created_at_ms: now_ms,
+        started_at_ms: None,
+        completed_at_ms: None,
+    }
+}
+
+/// What tells one input from another.
+#[must_use]
+pub fn digest(input: &Value) -> Digest {
+    Digest::of(&serde_json::to_vec(input).unwrap_or_default())
+}
+
+/// A service may be registered after the workflow that uses it, but not after its execution.
+fn refuse_unknown_operations(runner: &dyn StepRunner, definition: &Definition) -> Result<(), Failure> {
+    let mut missing = Vec::new();
+    for_each(&definition.steps, &mut |step| {
+        let called = step.called().into_iter().chain(step.compensate.as_ref().and_then(|undo| undo.called()));
+        for operation in called.filter(|operation| runner.operation(operation).is_none()) {
+            missing.push(
+                serde_json::json!({ "pointer": "", "message": format!("the step `{}` calls `{operation}`, which is not there", step.id) }),
+            );
+        }
+    });
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let first = missing.first().and_then(|first| first["message"].as_str()).unwrap_or_default();
+    let message = format!("the workflow cannot be executed: {first}; register the service first");
+    Err(Failure::invalid("workflow.not-executable", message).with_detail(serde_json::json!({ "violations": missing })))
+}
+
+/// Refuses what can be no id.
+///
+/// # Errors
+/// `execution.unknown` (not found).
+pub fn check_id(id: &str) -> Result<(), Failure> {
+    if !(1..=MAX_ID).contains(&id.len()) || id.chars().any(char::is_control) { Err(unknown_execution(id)) } else { Ok(()) }
+}
+
+/// Refuses signals that are too large or have no usable name.
+///
+/// # Errors
+/// `execution.signal-invalid` (invalid request), `execution.signal-too-large` (limit).
+pub fn check_signal(name: &str, payload: &Value) -> Result<(), Failure> {
+    if !(1..=MAX_SIGNAL_NAME).contains(&name.len()) || name.chars().any(char::is_control) {
+        return Err(Failure::invalid("execution.signal-invalid", format!("a signal's name is 1 to {MAX_SIGNAL_NAME} printable bytes")));
+    }
+    let length = serde_json::to_vec(payload).map_or(usize::MAX, |text| text.len());
+    if length > MAX_SIGNAL {
+        let message = format!("a signal brings at most {MAX_SIGNAL} bytes; this one brings {length}");
+        return Err(Failure::limit("execution.signal-too-large", message));
+    }
+    Ok(())
+}
+
+/// The failure of a signal to an execution that has had [`MAX_SIGNALS`].
+#[must_use]
+pub fn too_many_signals() -> Failure {
+    Failure::limit("execution.too-many-signals", format!("an execution takes at most {MAX_SIGNALS} signals"))
+}
+
+/// The failure of a signal to an execution that has ended.
+#[must_use]
+pub fn takes_no_signals(status: ExecutionStatus) -> Failure {
+    Failure::invalid("execution.state", format!("the execution is {} and takes no signals", status.name()))
+}
+
+/// The failure of a start whose key belongs to the execution `id`, which has another input.
+#[must_use]
+pub fn key_reused(id: &str) -> Failure {
+    let message = "the idempotency key belongs to an execution with another input; use a new key for a new execution";
+    Failure::invalid("execution.key-reused", message).with_detail(serde_json::json!({ "execution_id": id }))
+}
+
+/// The failure of a start when this process is about to end.
+#[must_use]
+pub fn stopping() -> Failure {
+    Failure::new(FailureKind::Unavailable, "workflow.stopping", "the service is about to end")
+}
+
+/// The failure of a start when as many executions as may be are under way.
+pub(crate) fn overloaded(max_running: usize) -> Failure {
+    let message = format!("{max_running} executions are under way already; try again later");
+    Failure::limit("workflow.overloaded", message).retry_after(Duration::from_secs(1))
+}
+
+fn check_key(key: &str) -> Result<(), Failure> {
+    let is_valid = (1..=MAX_KEY).contains(&key.chars().count()) && key.chars().all(|c| !c.is_control());
+    if is_valid {
+        return Ok(());
+    }
+    Err(Failure::invalid("execution.key-invalid", format!("an idempotency key is 1 to {MAX_KEY} printable characters")))
+}
+
+fn input_invalid(failure: Failure) -> Failure {
+    let message = format!("the input does not fit the workflow: {}", failure.message);
+    let invalid = Failure::invalid("execution.input-invalid", message);
+    match failure.detail {
+        Some(detail) => invalid.with_detail(detail),
+        None => invalid,
+    }
+}
+
+pub(crate) fn unknown_workflow(id: &str) -> Failure {
+    let id: String = id.chars().take(128).collect();
+    let detail = serde_json::json!({ "resource_type": "workflow", "resource_id": id });
+    Failure::new(FailureKind::NotFound, "workflow.unknown", format!("there is no workflow `{id}`")).with_detail(detail)
+}
+
+/// The failure of a look at an execution that there is none of.
+#[must_use]
+pub fn unknown_execution(id: &str) -> Failure {
+    let id: String = id.chars().take(128).collect();
+    let detail = serde_json::json!({ "resource_type": "execution", "resource_id": id });
+    Failure::new(FailureKind::NotFound, "execution.unknown", format!("there is no execution `{id}`")).with_detail(detail)
+}
+
+/// The failure of a call whose records failed.
+#[must_use]
+pub fn stored(error: RecordsError) -> Failure {
+    match error {
+        RecordsError::Conflict => {
+            Failure::invalid("workflow.conflict", "the workflow was changed meanwhile; read it again and repeat the change")
+        }
+        RecordsError::Absent => Failure::new(FailureKind::NotFound, "execution.unknown", "there is no such execution"),
+        error => Failure::new(FailureKind::Unavailable, "workflow.store", "the records of workflows cannot be used at the moment")
+            .caused_by(error),
+    }
+}
