@@ -1,7 +1,6 @@
 //! Other programs, run with their command line shown.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
@@ -23,19 +22,4 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
         bail!("`{line}` failed: {status}");
     }
     Ok(())
-}
-
-/// Runs a command and hands each line of its standard output to `each` as it comes. Returns whether it succeeded.
-///
-/// # Errors
-/// When it cannot be started or its output cannot be read.
-pub(crate) fn stream(command: &mut Command, mut each: impl FnMut(&str)) -> Result<bool> {
-    let line = line(command);
-    eprintln!("$ {line}");
-    let mut child = command.stdout(Stdio::piped()).spawn().with_context(|| format!("could not start `{line}`"))?;
-    let output = child.stdout.take().context("the output of the command was not captured")?;
-    for text in BufReader::new(output).split(b'\n') {
-        each(String::from_utf8_lossy(&text?).trim_end_matches('\r'));
-    }
-    Ok(child.wait()?.success())
 }

@@ -4,19 +4,23 @@
 
 mod javascript_guests;
 mod summary;
+mod watched;
 
-use std::path::Path;
-use std::process::{Command, ExitCode};
-use std::time::Instant;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
 use self::summary::Summary;
+use self::watched::Heard;
 use crate::workspace::{self, Workspace};
 use crate::{command, flask, guests, postgres, system_packages, temporal};
 
 /// Workspaces of guest code whose tests run natively.
 const GUEST_WORKSPACES: [&str; 2] = ["guest/rust", "plugins"];
+
+/// How long test programs may print nothing. The slowest test takes about two minutes on two cores.
+const SILENCE: Duration = Duration::from_secs(600);
 
 /// Builds what tests need, runs all suites, and sums up.
 ///
@@ -36,24 +40,38 @@ pub(crate) fn run(workspace: &Workspace, filter: Option<&str>) -> Result<ExitCod
     workspace.build_binary()?;
 
     let mut summary = Summary::default();
-    let mut host = workspace.cargo();
-    run_suite(&mut summary, "workspace", host.args(["test", "--workspace", "--no-fail-fast"]), filter)?;
+    run_suite(&mut summary, workspace, None, filter)?;
     for folder in GUEST_WORKSPACES {
-        let mut cargo = workspace.cargo();
-        cargo.current_dir(workspace.root().join(Path::new(folder))).args(["test", "--workspace", "--no-fail-fast"]);
-        run_suite(&mut summary, folder, &mut cargo, filter)?;
+        run_suite(&mut summary, workspace, Some(folder), filter)?;
     }
     println!("\n{}\nin {} s", summary, started.elapsed().as_secs());
     Ok(if summary.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Runs one suite. What passing tests print is shown too: they measure, and they say what they could not run.
-fn run_suite(summary: &mut Summary, name: &str, cargo: &mut Command, filter: Option<&str>) -> Result<()> {
-    let cargo = cargo.args(["--", "--show-output"]).args(filter);
-    summary.begin(name);
-    let succeeded = command::stream(cargo, |line| {
-        println!("{line}");
-        summary.read(line);
+/// Runs the tests of the host, or those of another folder. What passing tests print is shown too: they measure, and they say what they could
+/// not run.
+fn run_suite(summary: &mut Summary, workspace: &Workspace, folder: Option<&str>, filter: Option<&str>) -> Result<()> {
+    let cargo = || {
+        let mut cargo = workspace.cargo();
+        cargo.current_dir(workspace.root().join(folder.unwrap_or("."))).args(["test", "--workspace", "--no-fail-fast"]);
+        cargo
+    };
+    summary.begin(folder.unwrap_or("workspace"));
+    // First of all, because compilers may be silent for longer than tests.
+    if let Err(error) = command::run(cargo().arg("--no-run")) {
+        eprintln!("{error:#}");
+        summary.end(false);
+        return Ok(());
+    }
+    let succeeded = watched::stream(cargo().args(["--", "--show-output"]).args(filter), SILENCE, |heard| match heard {
+        Heard::Line(line) => {
+            println!("{line}");
+            summary.read(line);
+        }
+        Heard::Stuck => {
+            println!("nothing was heard of the tests for {} s: they are killed", SILENCE.as_secs());
+            summary.stuck();
+        }
     })?;
     summary.end(succeeded);
     Ok(())

@@ -101,6 +101,12 @@ impl EmbeddedExecutor {
         }
     }
 
+    /// Waits until nothing could be written to the journal for `patience`, and says why not. Executions wait for their journal for ever and
+    /// go on once it can be written again; who has started one for somebody may not want to.
+    pub async fn journal_fails_for(&self, patience: Duration) -> String {
+        self.inner.journal.fails_for(patience).await
+    }
+
     /// How many executions are under way here.
     #[must_use]
     pub fn running(&self) -> usize {

@@ -2,8 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 
 use crate::records::{Append, RecordsError, WorkflowRecords};
 use crate::world::Observer;
@@ -25,6 +27,13 @@ pub(crate) enum JournalError {
 /// Counts the writes of an execution that failed, for those who wait for nothing that is written.
 pub(crate) type Broken = watch::Sender<u64>;
 
+/// No write has succeeded since.
+#[derive(Debug, Clone)]
+struct Outage {
+    since: Instant,
+    reason: String,
+}
+
 struct Waiting {
     done: oneshot::Sender<Result<(), JournalError>>,
     broken: Broken,
@@ -39,7 +48,7 @@ pub(crate) struct Journal {
 #[derive(Clone)]
 enum Kept {
     /// By the records, which this task writes.
-    Here(mpsc::UnboundedSender<(Append, Waiting)>),
+    Here { queue: mpsc::UnboundedSender<(Append, Waiting)>, outage: watch::Receiver<Option<Outage>> },
     /// By somebody else, whom nothing can be lost to.
     Elsewhere(Arc<dyn Observer>),
 }
@@ -47,7 +56,7 @@ enum Kept {
 impl std::fmt::Debug for Kept {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Self::Here(_) => "Here",
+            Self::Here { .. } => "Here",
             Self::Elsewhere(_) => "Elsewhere",
         })
     }
@@ -62,8 +71,27 @@ impl Journal {
     /// step waits for the write before its effect, so that an execution has at most a few appends in it.
     pub(crate) fn start(records: Arc<dyn WorkflowRecords>) -> Self {
         let (queue, waiting) = mpsc::unbounded_channel();
-        tokio::spawn(write(records, waiting));
-        Self { kept: Kept::Here(queue) }
+        let (state, outage) = watch::channel(None);
+        tokio::spawn(write(records, waiting, state));
+        Self { kept: Kept::Here { queue, outage } }
+    }
+
+    /// Waits until no write has succeeded for as long as `patience` though some were tried, and says why not.
+    pub(crate) async fn fails_for(&self, patience: Duration) -> String {
+        let Kept::Here { outage, .. } = &self.kept else { return std::future::pending().await };
+        let mut outage = outage.clone();
+        loop {
+            let now = outage.borrow_and_update().clone();
+            let over = now.as_ref().map(|outage| outage.since + patience);
+            tokio::select! {
+                changed = outage.changed() => if changed.is_err() {
+                    std::future::pending::<()>().await;
+                },
+                () = tokio::time::sleep_until(over.unwrap_or_else(Instant::now)), if over.is_some() => {
+                    return now.map(|outage| outage.reason).unwrap_or_default();
+                }
+            }
+        }
     }
 
     /// One that somebody else keeps: only told what happens.
@@ -73,7 +101,7 @@ impl Journal {
 
     pub(crate) fn append(&self, append: Append, broken: &Broken) -> Written {
         match &self.kept {
-            Kept::Here(queue) => {
+            Kept::Here { queue, .. } => {
                 let (done, written) = oneshot::channel();
                 // A writer that is gone drops `done`, which is how it is told.
                 let _ = queue.send((append, Waiting { done, broken: broken.clone() }));
@@ -96,7 +124,11 @@ impl Written {
     }
 }
 
-async fn write(records: Arc<dyn WorkflowRecords>, mut queue: mpsc::UnboundedReceiver<(Append, Waiting)>) {
+async fn write(
+    records: Arc<dyn WorkflowRecords>,
+    mut queue: mpsc::UnboundedReceiver<(Append, Waiting)>,
+    state: watch::Sender<Option<Outage>>,
+) {
     let mut taken = Vec::with_capacity(MOST_AT_ONCE);
     let mut failed: HashSet<(String, u64)> = HashSet::new();
     while queue.recv_many(&mut taken, MOST_AT_ONCE).await > 0 {
@@ -109,6 +141,7 @@ async fn write(records: Arc<dyn WorkflowRecords>, mut queue: mpsc::UnboundedRece
         }
         let (appends, waiting): (Vec<_>, Vec<_>) = sent.into_iter().unzip();
         let results = records.append(&appends).await;
+        state.send_if_modified(|outage| follow(outage, &results));
         for (index, (append, waiting)) in appends.iter().zip(waiting).enumerate() {
             let result = match results.get(index) {
                 Some(Ok(())) => Ok(()),
@@ -123,6 +156,17 @@ async fn write(records: Arc<dyn WorkflowRecords>, mut queue: mpsc::UnboundedRece
             tell(waiting, &result);
         }
     }
+}
+
+/// Keeps since when the records have failed; whether that is news. Those that refuse an append work.
+fn follow(outage: &mut Option<Outage>, results: &[Result<(), RecordsError>]) -> bool {
+    if results.iter().any(|result| matches!(result, Ok(()) | Err(RecordsError::Fenced))) {
+        return outage.take().is_some();
+    }
+    let Some(Err(failure)) = results.first() else { return false };
+    let begins = outage.is_none();
+    outage.get_or_insert_with(|| Outage { since: Instant::now(), reason: chain(failure) });
+    begins
 }
 
 fn owner(append: &Append) -> (String, u64) {

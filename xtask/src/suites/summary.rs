@@ -17,6 +17,8 @@ struct Suite {
     passed: u32,
     ignored: u32,
     failed: Vec<String>,
+    /// Tests that have run for long and not ended.
+    slow: Vec<String>,
     not_run: Vec<String>,
     /// It did not compile, or a test program died.
     broken: bool,
@@ -40,13 +42,24 @@ impl Summary {
         if let Some(counts) = line.strip_prefix("test result: ") {
             suite.passed += count(counts, "passed");
             suite.ignored += count(counts, "ignored");
-        } else if let Some(name) = line.strip_prefix("test ").and_then(|test| test.strip_suffix(" ... FAILED")) {
-            suite.failed.push(name.to_owned());
+        } else if let Some((name, result)) = line.strip_prefix("test ").and_then(|test| test.rsplit_once(" ... ")) {
+            suite.slow.retain(|slow| slow != name);
+            if result == "FAILED" {
+                suite.failed.push(name.to_owned());
+            }
+        } else if let Some((name, _)) = line.strip_prefix("test ").and_then(|test| test.split_once(" has been running for over ")) {
+            suite.slow.push(name.to_owned());
         } else if let Some((_, what)) = line.split_once(NOT_RUN)
             && !suite.not_run.iter().any(|known| known == what)
         {
             suite.not_run.push(what.to_owned());
         }
+    }
+
+    /// Its test program was ended because it was silent for too long: what had not come to an end has failed.
+    pub(super) fn stuck(&mut self) {
+        let Some(suite) = self.suites.last_mut() else { return };
+        suite.failed.extend(suite.slow.drain(..).map(|name| format!("{name}, which did not end")));
     }
 
     /// It ended.
@@ -111,6 +124,20 @@ mod tests {
         let summary = summary("test a::b ... FAILED\ntest result: FAILED. 0 passed; 1 failed; 0 ignored\n", false);
         assert!(!summary.is_ok());
         assert!(summary.to_string().contains("FAILED: a::b (workspace)"));
+    }
+
+    #[test]
+    fn a_test_that_did_not_end_is_named() {
+        let mut summary = Summary::default();
+        summary.begin("workspace");
+        for test in ["a::slow", "a::stuck"] {
+            summary.read(&format!("test {test} has been running for over 60 seconds"));
+        }
+        summary.read("test a::slow ... ok");
+        summary.stuck();
+        summary.end(false);
+        let text = summary.to_string();
+        assert!(text.contains("FAILED: a::stuck, which did not end (workspace)") && !text.contains("a::slow"), "{text}");
     }
 
     #[test]

@@ -43,6 +43,8 @@ const END_PATIENCE: Duration = Duration::from_secs(60);
 /// How long the journal may take to have the results of pictures that have ended, and how often it is looked at.
 const SETTLE_PATIENCE: Duration = Duration::from_secs(3);
 const SETTLE_LOOK: Duration = Duration::from_millis(20);
+/// How long the journal may fail to take anything. What has ended meanwhile is not lost: its picture is cut again.
+const JOURNAL_PATIENCE: Duration = Duration::from_secs(5);
 /// Journals are kept for as long as the results.
 const KEEP: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 /// What a shell shows for a process that Ctrl-C ended.
@@ -53,6 +55,8 @@ enum Ended {
     Completed,
     Interrupted,
     DiskFull,
+    /// With what the journal says.
+    JournalFailed(String),
 }
 
 pub(crate) fn run(arguments: BatchArguments) -> Result<ExitCode> {
@@ -112,9 +116,10 @@ async fn batch(
         let steps = FileSteps::new(local, &options, out, &left, report.files());
         ended = run_batch(store, arguments, about, &left, Arc::new(steps), &mut report).await?;
     }
-    report.write(out).context("cannot write the manifest")?;
+    let written = report.write(out).context("cannot write the manifest");
     report.print(arguments.json, out);
-    Ok(match ended {
+    // Why it ended is said also when a full disk takes no manifest either.
+    let code = match ended {
         Ended::Interrupted => {
             output::note("interrupted; the same command goes on with what is left");
             ExitCode::from(INTERRUPTED)
@@ -123,9 +128,18 @@ async fn batch(
             output::error("the disk is full; make room, and the same command goes on with what is left");
             ExitCode::FAILURE
         }
+        Ended::JournalFailed(reason) => {
+            let journal = out.join(FOLDER);
+            output::error(&format!(
+                "cannot write to {}: {reason}; mend that, and the same command goes on with what is left",
+                journal.display()
+            ));
+            ExitCode::FAILURE
+        }
         Ended::Completed if report.has_failed() => ExitCode::FAILURE,
         Ended::Completed => ExitCode::SUCCESS,
-    })
+    };
+    written.map(|()| code)
 }
 
 fn options(arguments: &BatchArguments) -> ProcessingOptions {
@@ -180,6 +194,7 @@ async fn run_batch(
     let ended = tokio::select! {
         followed = follow => followed.map(|()| Ended::Completed)?,
         () = steps.full.cancelled() => Ended::DiskFull,
+        reason = executor.journal_fails_for(JOURNAL_PATIENCE) => Ended::JournalFailed(reason),
         _ = interrupted.recv() => Ended::Interrupted,
         _ = terminated.recv() => Ended::Interrupted,
     };

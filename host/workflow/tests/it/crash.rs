@@ -278,10 +278,11 @@ impl WorkflowRecords for Mute {
     }
 }
 
-/// Records whose next write fails once, when told.
+/// Records whose next write fails, or every one, when told.
 struct Moody {
     records: Arc<MemoryWorkflowRecords>,
     fails: AtomicBool,
+    keeps_failing: AtomicBool,
 }
 
 impl WorkflowRecords for Moody {
@@ -308,7 +309,7 @@ impl WorkflowRecords for Moody {
 
     fn append<'a>(&'a self, appends: &'a [Append]) -> BoxFuture<'a, Vec<Result<(), RecordsError>>> {
         Box::pin(async move {
-            if self.fails.swap(false, Ordering::SeqCst) {
+            if self.fails.swap(false, Ordering::SeqCst) || self.keeps_failing.load(Ordering::SeqCst) {
                 return appends.iter().map(|_| Err(RecordsError::Store("the disk is full".into()))).collect();
             }
             self.records.append(appends).await
@@ -322,7 +323,7 @@ async fn one_write_that_fails_leaves_a_waiting_execution_steerable() {
         let records = Arc::new(MemoryWorkflowRecords::default());
         let sink = Arc::<Sink>::default();
         put(&*records, json!({ "name": "w", "steps": [{ "id": "s", "type": "signal", "signal": "go", "next": null }] })).await;
-        let moody = Arc::new(Moody { records: records.clone(), fails: AtomicBool::new(false) });
+        let moody = Arc::new(Moody { records: records.clone(), fails: AtomicBool::new(false), keeps_failing: AtomicBool::new(false) });
         let executor = EmbeddedExecutor::start(config("a"), moody.clone(), Arc::new(Operations(sink.clone()))).await.unwrap();
         let id = executor.start(start(json!(0))).await.unwrap().execution.id;
         while executor.current_steps(&id).is_empty() {
@@ -342,6 +343,31 @@ async fn one_write_that_fails_leaves_a_waiting_execution_steerable() {
             assert_eq!((ended.status, ended.output), (ExecutionStatus::Completed, Some(json!("now"))));
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_journal_that_cannot_be_written_is_told_and_one_that_can_again_is_gone_on_with() {
+    let records = Arc::new(MemoryWorkflowRecords::default());
+    let sink = Arc::<Sink>::default();
+    put(&*records, json!({ "name": "w", "steps": [{ "id": "one", "operation": "add", "next": null }] })).await;
+    let moody = Arc::new(Moody { records: records.clone(), fails: AtomicBool::new(true), keeps_failing: AtomicBool::new(false) });
+    let executor = EmbeddedExecutor::start(config("a"), moody.clone(), Arc::new(Operations(sink.clone()))).await.unwrap();
+    let patience = Duration::from_secs(5);
+    // One write that fails is no outage.
+    let id = executor.start(start(json!(1))).await.unwrap().execution.id;
+    let told = tokio::time::timeout(Duration::from_secs(3600), executor.journal_fails_for(patience)).await;
+    assert_eq!((told.ok(), executor.get(&id).await.unwrap().status), (None, ExecutionStatus::Completed));
+
+    moody.keeps_failing.store(true, Ordering::SeqCst);
+    let id = executor.start(start(json!(2))).await.unwrap().execution.id;
+    let began = tokio::time::Instant::now();
+    let reason = executor.journal_fails_for(patience).await;
+    assert_eq!((began.elapsed().as_secs(), reason.as_str()), (5, "the store failed: the disk is full"));
+    assert!(!executor.get(&id).await.unwrap().status.is_final());
+    moody.keeps_failing.store(false, Ordering::SeqCst);
+    assert_eq!(executor.wait(&id, Duration::from_secs(60)).await.unwrap().status, ExecutionStatus::Completed);
+    assert_eq!(sink.operations(), ["add", "add"]);
+    assert!(tokio::time::timeout(Duration::from_secs(3600), executor.journal_fails_for(patience)).await.is_err());
 }
 
 #[tokio::test(start_paused = true)]
