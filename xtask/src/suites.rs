@@ -54,6 +54,10 @@ fn run_suite(summary: &mut Summary, workspace: &Workspace, folder: Option<&str>,
     let cargo = || {
         let mut cargo = workspace.cargo();
         cargo.current_dir(workspace.root().join(folder.unwrap_or("."))).args(["test", "--workspace", "--no-fail-fast"]);
+        if folder.is_some() {
+            // It is meant for the host's crates.
+            cargo.env_remove("RUSTC_WORKSPACE_WRAPPER");
+        }
         cargo
     };
     summary.begin(folder.unwrap_or("workspace"));

@@ -127,8 +127,9 @@ class Executions(LiveTestCase):
         await self.until(execution["id"], "PAUSED")
         await self.client.resume_workflow_execution(execution["id"])
         await self.until(execution["id"], "RUNNING")
-        await self.client.signal_workflow_execution(execution["id"], "approved", {"by": "ada"})
+        await self.client.signal_workflow_execution(execution["id"], "approved", {"by": "ada"}, idempotency_key="approval-7")
         self.assertEqual((await self.until(execution["id"], "COMPLETED"))["output"], {"by": "ada"})
+        await self.client.signal_workflow_execution(execution["id"], "approved", {"by": "ada"}, idempotency_key="approval-7")
         with self.assertRaises((ConflictError, ValidationError)) as ended:
             await self.client.cancel_workflow_execution(execution["id"])
         self.assertEqual(ended.exception.code, "execution.state")

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use breakwater_core::Failure;
 pub use breakwater_workflow::validate::{Problem, Report};
 pub use breakwater_workflow::{
-    Definition, Event, Execution, ExecutionFilter, ExecutionStatus, Executor, Happened, Part, Range, Start, Started, StepError, Wanted,
-    Workflow, WorkflowRecords, WorkflowStatus,
+    Definition, Event, Execution, ExecutionFilter, ExecutionStatus, Executor, Happened, NewSignal, Part, Range, Start, Started, StepError,
+    Wanted, Workflow, WorkflowRecords, WorkflowStatus,
 };
 
 use crate::operations::Operations;

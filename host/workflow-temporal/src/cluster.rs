@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use breakwater_core::{Digest, Failure, FailureKind};
 use breakwater_workflow::admission::{
-    admit, begin, check_id, check_signal, digest, key_reused, takes_no_signals, too_many_signals, unknown_execution,
+    admit, begin, check_id, check_signal, digest, key_reused, sent_again, takes_no_signals, too_many_signals, unknown_execution,
 };
-use breakwater_workflow::{Execution, ExecutionStatus, Start, Started, StepRunner, Wanted, WorkflowRecords};
-use serde_json::Value;
+use breakwater_workflow::{Execution, ExecutionStatus, NewSignal, Start, Started, StepRunner, Wanted, WorkflowRecords};
 use temporalio_client::errors::{WorkflowInteractionError, WorkflowStartError};
 use temporalio_client::tonic::Code;
 use temporalio_client::{
@@ -21,7 +20,7 @@ use tokio::time::Instant;
 
 use crate::failures::{of_interaction, of_query, unavailable};
 use crate::story::Courses;
-use crate::wire::{Beginning, ChildInput, ChildPlan, Command, HistoryPart, HistoryRange, SentSignal, fits};
+use crate::wire::{Beginning, ChildInput, ChildPlan, Command, HistoryPart, HistoryRange, fits};
 use crate::workflow::{EXECUTION, ExecutionWorkflow, OF_WORKFLOW, STATUS, now_ms};
 
 /// How long a command waits for its effect before it answers with how the execution is. As of the embedded executor.
@@ -167,13 +166,20 @@ impl Cluster {
         Ok(Beginning { past: past.events, signals: past.signals, started_at_ms, retried: true, ..beginning })
     }
 
-    pub(crate) async fn signal(&self, id: &str, name: &str, payload: Value) -> Result<(), Failure> {
-        check_signal(name, &payload)?;
+    pub(crate) async fn signal(&self, id: &str, signal: NewSignal) -> Result<(), Failure> {
+        check_signal(&signal)?;
         let execution = self.get(id).await?;
+        // Nobody may be there to say what has come: the execution itself takes only the first with a key.
+        let whole = HistoryRange { after: 0, take: 0 };
+        if let Some(key) = &signal.idempotency_key
+            && let Ok(part) = self.history(id, whole).await
+            && let Some(known) = part.signals.iter().find(|known| known.idempotency_key.as_ref() == Some(key))
+        {
+            return sent_again(known, &signal);
+        }
         if execution.status.is_final() {
             return Err(takes_no_signals(execution.status));
         }
-        let signal = SentSignal { name: name.to_owned(), payload };
         match self.handle(id).signal(ExecutionWorkflow::signal, signal, WorkflowSignalOptions::default()).await {
             Ok(()) => Ok(()),
             Err(WorkflowInteractionError::NotFound(_)) => Err(takes_no_signals(self.get(id).await?.status)),

@@ -30,9 +30,9 @@ use std::time::Duration;
 
 use breakwater_core::{BoxFuture, Deadline, Failure};
 use breakwater_workflow::{
-    Event, Execution, ExecutionFilter, ExecutionStatus, Executor, Part, Range, Start, Started, StepRunner, Wanted, WorkflowRecords,
+    Event, Execution, ExecutionFilter, ExecutionStatus, Executor, NewSignal, Part, Range, Start, Started, StepRunner, Wanted,
+    WorkflowRecords,
 };
-use serde_json::Value;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -190,7 +190,7 @@ impl Executor for TemporalExecutor {
         Box::pin(self.inner.cluster.command(id, wanted))
     }
 
-    fn signal<'a>(&'a self, id: &'a str, name: &'a str, payload: Value) -> BoxFuture<'a, Result<(), Failure>> {
-        Box::pin(self.inner.cluster.signal(id, name, payload))
+    fn signal<'a>(&'a self, id: &'a str, signal: NewSignal) -> BoxFuture<'a, Result<(), Failure>> {
+        Box::pin(self.inner.cluster.signal(id, signal))
     }
 }

@@ -168,13 +168,6 @@ pub(crate) enum ChildPlan {
     Refused(SentFailure),
 }
 
-/// A signal on its way.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct SentSignal {
-    pub(crate) name: String,
-    pub(crate) payload: Value,
-}
-
 /// What somebody wants of an execution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

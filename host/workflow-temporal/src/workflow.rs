@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use breakwater_core::Failure;
 use breakwater_workflow::course::{Begin, Course, CourseHandle};
-use breakwater_workflow::{Change, Execution, ExecutionStatus, StepError, Wanted};
+use breakwater_workflow::{Change, Execution, ExecutionStatus, NewSignal, StepError, Wanted};
 use serde_json::Value;
 use temporalio_common::search_attributes::SearchAttributeKey;
 use temporalio_macros::{workflow, workflow_methods};
@@ -18,7 +18,7 @@ use temporalio_sdk::{
 
 use crate::pending::{Driven, drive};
 use crate::story::{Courses, Story};
-use crate::wire::{Beginning, Command, HistoryPart, HistoryRange, MAX_PIECE, SentSignal, length, output_too_large};
+use crate::wire::{Beginning, Command, HistoryPart, HistoryRange, MAX_PIECE, length, output_too_large};
 
 /// The name of the workflow's type in the cluster.
 pub(crate) const TYPE: &str = "breakwater-execution";
@@ -41,7 +41,7 @@ pub(crate) struct ExecutionWorkflow {
 }
 
 enum Early {
-    Signal(SentSignal),
+    Signal(NewSignal),
     Command(Command),
 }
 
@@ -105,7 +105,7 @@ impl ExecutionWorkflow {
     }
 
     #[signal(name = "signal")]
-    pub(crate) fn signal(&mut self, _ctx: &mut SyncWorkflowContext<Self>, signal: SentSignal) {
+    pub(crate) fn signal(&mut self, _ctx: &mut SyncWorkflowContext<Self>, signal: NewSignal) {
         self.take(Early::Signal(signal));
     }
 
@@ -137,7 +137,7 @@ impl ExecutionWorkflow {
 impl Early {
     fn give(self, course: &CourseHandle) {
         match self {
-            Self::Signal(SentSignal { name, payload }) => course.signal(name, payload),
+            Self::Signal(signal) => course.signal(signal),
             Self::Command(Command::Pause) => course.obey(Wanted::Pause),
             Self::Command(Command::Resume) => course.obey(Wanted::Resume),
         }

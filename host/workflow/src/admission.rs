@@ -6,7 +6,7 @@ use breakwater_core::{Digest, Failure, FailureKind};
 use serde_json::Value;
 
 use crate::definition::Definition;
-use crate::execution::{Execution, ExecutionStatus, Start};
+use crate::execution::{Execution, ExecutionStatus, NewSignal, Signal, Start};
 use crate::records::{RecordsError, WorkflowRecords, is_of_the_host};
 use crate::runner::StepRunner;
 use crate::walk::plan::for_each;
@@ -100,20 +100,32 @@ pub fn check_id(id: &str) -> Result<(), Failure> {
     if !(1..=MAX_ID).contains(&id.len()) || id.chars().any(char::is_control) { Err(unknown_execution(id)) } else { Ok(()) }
 }
 
-/// Refuses signals that are too large or have no usable name.
+/// Refuses signals that are too large or have no usable name or key.
 ///
 /// # Errors
-/// `execution.signal-invalid` (invalid request), `execution.signal-too-large` (limit).
-pub fn check_signal(name: &str, payload: &Value) -> Result<(), Failure> {
-    if !(1..=MAX_SIGNAL_NAME).contains(&name.len()) || name.chars().any(char::is_control) {
+/// `execution.signal-invalid`, `execution.key-invalid` (invalid request), `execution.signal-too-large` (limit).
+pub fn check_signal(signal: &NewSignal) -> Result<(), Failure> {
+    if !(1..=MAX_SIGNAL_NAME).contains(&signal.name.len()) || signal.name.chars().any(char::is_control) {
         return Err(Failure::invalid("execution.signal-invalid", format!("a signal's name is 1 to {MAX_SIGNAL_NAME} printable bytes")));
     }
-    let length = serde_json::to_vec(payload).map_or(usize::MAX, |text| text.len());
+    let length = serde_json::to_vec(&signal.payload).map_or(usize::MAX, |text| text.len());
     if length > MAX_SIGNAL {
         let message = format!("a signal brings at most {MAX_SIGNAL} bytes; this one brings {length}");
         return Err(Failure::limit("execution.signal-too-large", message));
     }
-    Ok(())
+    signal.idempotency_key.as_deref().map_or(Ok(()), check_key)
+}
+
+/// Refuses a signal whose key has come with another one.
+///
+/// # Errors
+/// `execution.key-reused` (invalid request).
+pub fn sent_again(known: &Signal, signal: &NewSignal) -> Result<(), Failure> {
+    if (&known.name, &known.payload) == (&signal.name, &signal.payload) {
+        return Ok(());
+    }
+    let message = format!("the idempotency key belongs to the signal `{}` that came before; use a new key for a new signal", known.name);
+    Err(Failure::invalid("execution.key-reused", message))
 }
 
 /// The failure of a signal to an execution that has had [`MAX_SIGNALS`].

@@ -12,11 +12,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
 use breakwater_core::{BoxFuture, Failure};
-use serde_json::Value;
 use tokio::task::unconstrained;
 
 use crate::definition::Definition;
-use crate::execution::{Event, Execution, ExecutionStatus, Signal, StepError};
+use crate::execution::{Event, Execution, ExecutionStatus, NewSignal, Signal, StepError};
 use crate::journal::{Journal, JournalError};
 use crate::log::Log;
 use crate::records::{Change, Fence, Wanted};
@@ -139,12 +138,15 @@ impl CourseHandle {
         std::mem::take(&mut *self.shared.requests())
     }
 
-    /// Gives it a signal, at once or for later.
-    pub fn signal(&self, name: String, payload: Value) {
+    /// Gives it a signal, at once or for later. Of those with one key only the first counts.
+    pub fn signal(&self, signal: NewSignal) {
         {
             let mut signals = self.shared.signals();
+            if signal.idempotency_key.is_some() && signals.iter().any(|known| known.idempotency_key == signal.idempotency_key) {
+                return;
+            }
             let number = signals.last().map_or(1, |last| last.number + 1);
-            signals.push(Signal { number, name, payload, at_ms: self.shared.now_ms() });
+            signals.push(Signal::of(signal, number, self.shared.now_ms()));
         }
         self.run.signalled.notify_waiters();
     }

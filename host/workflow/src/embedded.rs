@@ -10,11 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use breakwater_core::{BoxFuture, Deadline, Failure};
-use serde_json::Value;
 
 use crate::admission::stored;
 use crate::clock::Clock;
-use crate::execution::{Event, Execution, ExecutionStatus, Start};
+use crate::execution::{Event, Execution, ExecutionStatus, NewSignal, Start};
 use crate::executor::{Executor, Started};
 use crate::records::{ExecutionFilter, Part, Range, Wanted, WorkflowRecords};
 use crate::runner::StepRunner;
@@ -154,7 +153,7 @@ impl Executor for EmbeddedExecutor {
         Box::pin(self.inner.command(id, wanted))
     }
 
-    fn signal<'a>(&'a self, id: &'a str, name: &'a str, payload: Value) -> BoxFuture<'a, Result<(), Failure>> {
-        Box::pin(self.inner.signal(id, name, payload))
+    fn signal<'a>(&'a self, id: &'a str, signal: NewSignal) -> BoxFuture<'a, Result<(), Failure>> {
+        Box::pin(self.inner.signal(id, signal))
     }
 }

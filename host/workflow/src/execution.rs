@@ -217,6 +217,31 @@ pub enum Happened {
     },
 }
 
+/// A signal that somebody sends.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NewSignal {
+    /// Its name.
+    pub name: String,
+    /// What it brings.
+    pub payload: Value,
+    /// The same for every try at sending it to one execution: only the first that arrives counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<String>,
+}
+
+impl NewSignal {
+    /// One that counts every time it is sent.
+    pub fn new(name: impl Into<String>, payload: Value) -> Self {
+        Self { name: name.into(), payload, idempotency_key: None }
+    }
+
+    /// One that counts once.
+    #[must_use]
+    pub fn with_key(self, key: impl Into<String>) -> Self {
+        Self { idempotency_key: Some(key.into()), ..self }
+    }
+}
+
 /// A signal that has come.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Signal {
@@ -228,4 +253,16 @@ pub struct Signal {
     pub payload: Value,
     /// When it came, in milliseconds since 1970.
     pub at_ms: u64,
+    /// The key it was sent under.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<String>,
+}
+
+impl Signal {
+    /// What came as number `number`.
+    #[must_use]
+    pub fn of(sent: NewSignal, number: u64, at_ms: u64) -> Self {
+        let NewSignal { name, payload, idempotency_key } = sent;
+        Self { number, name, payload, at_ms, idempotency_key }
+    }
 }

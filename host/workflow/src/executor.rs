@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use breakwater_core::{BoxFuture, Failure};
-use serde_json::Value;
 
-use crate::execution::{Event, Execution, ExecutionStatus, Start};
+use crate::execution::{Event, Execution, ExecutionStatus, NewSignal, Start};
 use crate::records::{ExecutionFilter, Part, Range, Wanted};
 
 type Answer<'a, T> = BoxFuture<'a, Result<T, Failure>>;
@@ -57,8 +56,10 @@ pub trait Executor: Send + Sync + 'static {
     /// Fails with `execution.state` (invalid request) when that cannot be done to one in its state.
     fn command<'a>(&'a self, id: &'a str, wanted: Wanted) -> Answer<'a, Execution>;
 
-    /// Sends a signal. One that comes before anybody waits for it is kept.
+    /// Sends a signal. One that comes before anybody waits for it is kept. One whose key has come already is taken to be that one, also
+    /// when the execution has ended since.
     ///
-    /// Fails with `execution.state` (invalid request) when the execution has ended.
-    fn signal<'a>(&'a self, id: &'a str, name: &'a str, payload: Value) -> Answer<'a, ()>;
+    /// Fails with `execution.state` (invalid request) when the execution has ended, `execution.key-reused` (invalid request) when what came
+    /// under its key was another signal.
+    fn signal<'a>(&'a self, id: &'a str, signal: NewSignal) -> Answer<'a, ()>;
 }

@@ -33,7 +33,7 @@ mod world;
 pub use clock::Clock;
 pub use definition::{Definition, Step, StepType};
 pub use embedded::{EmbeddedConfig, EmbeddedExecutor};
-pub use execution::{Event, Execution, ExecutionStatus, Happened, Signal, Start, StepError};
+pub use execution::{Event, Execution, ExecutionStatus, Happened, NewSignal, Signal, Start, StepError};
 pub use executor::{Executor, Started};
 pub use expression::{Expression, ExpressionError, Scope};
 pub use memory::MemoryWorkflowRecords;

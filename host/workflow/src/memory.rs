@@ -9,10 +9,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use breakwater_core::{BoxFuture, Digest};
-use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::execution::{Event, Execution, ExecutionStatus, Signal};
+use crate::execution::{Event, Execution, ExecutionStatus, NewSignal, Signal};
 use crate::records::{Append, Claimed, Created, ExecutionFilter, Fence, Mail, Part, Range, RecordsError, Wanted, WorkflowRecords};
 use crate::workflow::{Workflow, WorkflowStatus};
 use executions::Run;
@@ -117,8 +116,12 @@ impl WorkflowRecords for MemoryWorkflowRecords {
         answer(self.state().seen(fence, wanted))
     }
 
-    fn signal<'a>(&'a self, id: &'a str, name: &'a str, payload: &'a Value, at_ms: u64) -> Answer<'a, u64> {
-        answer(self.state().signal(id, name, payload, at_ms))
+    fn signal<'a>(&'a self, id: &'a str, signal: &'a NewSignal, at_ms: u64) -> Answer<'a, Signal> {
+        answer(self.state().signal(id, signal, at_ms))
+    }
+
+    fn signal_of_key<'a>(&'a self, id: &'a str, key: &'a str) -> Answer<'a, Option<Signal>> {
+        answer(Ok(self.state().signal_of_key(id, key)))
     }
 
     fn signals<'a>(&'a self, id: &'a str, after: u64) -> Answer<'a, Vec<Signal>> {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use breakwater_core::{BoxFuture, Digest};
 use serde_json::Value;
 
-use crate::execution::{Event, Execution, ExecutionStatus, Signal, StepError};
+use crate::execution::{Event, Execution, ExecutionStatus, NewSignal, Signal, StepError};
 use crate::workflow::{Workflow, WorkflowStatus};
 
 /// Why the records could not be used.
@@ -210,10 +210,14 @@ pub trait WorkflowRecords: Send + Sync + 'static {
     /// The owner has seen to what was wanted.
     fn seen<'a>(&'a self, fence: &'a Fence, wanted: Wanted) -> Answer<'a, ()>;
 
-    /// Adds a signal, whether or not anybody waits for it yet, and says which number it has.
+    /// Adds a signal, whether or not anybody waits for it yet, and gives it as it is kept. Of those with one key only the first is: what is
+    /// given for a later one is the first, whatever the later one brings.
     ///
     /// Fails with [`RecordsError::Absent`].
-    fn signal<'a>(&'a self, id: &'a str, name: &'a str, payload: &'a Value, at_ms: u64) -> Answer<'a, u64>;
+    fn signal<'a>(&'a self, id: &'a str, signal: &'a NewSignal, at_ms: u64) -> Answer<'a, Signal>;
+
+    /// The signal that was sent under a key.
+    fn signal_of_key<'a>(&'a self, id: &'a str, key: &'a str) -> Answer<'a, Option<Signal>>;
 
     /// The signals of an execution after number `after`.
     fn signals<'a>(&'a self, id: &'a str, after: u64) -> Answer<'a, Vec<Signal>>;

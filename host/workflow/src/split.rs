@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use breakwater_core::{BoxFuture, Failure, FailureKind};
-use serde_json::Value;
 
 use crate::admission::stored;
-use crate::execution::{Event, Execution, ExecutionStatus, Start};
+use crate::execution::{Event, Execution, ExecutionStatus, NewSignal, Start};
 use crate::executor::{Executor, Started};
 use crate::records::{ExecutionFilter, Part, Range, Wanted, WorkflowRecords, is_of_the_host};
 
@@ -97,7 +96,7 @@ impl Executor for SplitExecutor {
         Box::pin(async move { self.of_execution(id).await?.command(id, wanted).await })
     }
 
-    fn signal<'a>(&'a self, id: &'a str, name: &'a str, payload: Value) -> BoxFuture<'a, Result<(), Failure>> {
-        Box::pin(async move { self.of_execution(id).await?.signal(id, name, payload).await })
+    fn signal<'a>(&'a self, id: &'a str, signal: NewSignal) -> BoxFuture<'a, Result<(), Failure>> {
+        Box::pin(async move { self.of_execution(id).await?.signal(id, signal).await })
     }
 }

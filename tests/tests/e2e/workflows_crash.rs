@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use breakwater_tests::service::Service;
 use breakwater_tests::upstream::{Behaviour, FakeUpstream};
+use reqwest::Method;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::support::eventually;
+use crate::support::{assert_problem, eventually};
 use crate::workflow_bed::{Bed, any_action, effects};
 
 /// How long each effect takes.
@@ -64,7 +65,12 @@ async fn timers_and_signals_outlive_the_process() {
     .await;
     let id = bed.begin("waits", json!(1)).await;
     bed.until(&id, "RUNNING").await;
-    let early = bed.client.post(&format!("/api/executions/{id}/signals/go"), &json!({ "by": "me" })).await.unwrap();
+    let path = format!("/api/executions/{id}/signals/go");
+    let signal = async |bed: &Bed, by: &str| {
+        let request = bed.client.request(Method::POST, &path).header("idempotency-key", "approval").json(&json!({ "by": by }));
+        bed.client.send(request).await.unwrap()
+    };
+    let early = signal(&bed, "me").await;
     assert_eq!(early.status, 202, "{}", early.beginning());
     let paused = bed.begin("waits", json!(2)).await;
     assert_eq!(bed.order(&paused, "pause").await.json().unwrap()["status"], "PAUSED");
@@ -74,6 +80,9 @@ async fn timers_and_signals_outlive_the_process() {
     assert_eq!(execution["output"], json!({ "by": "me" }));
     let took = execution["completed_at_ms"].as_u64().unwrap() - execution["created_at_ms"].as_u64().unwrap();
     assert!(took >= 1500, "{took}");
+    // Whoever was not answered may ask again.
+    assert_eq!(signal(&bed, "me").await.status, 202);
+    assert_problem(&signal(&bed, "you").await, 409, "execution.key-reused");
     // What was paused stays so, until somebody wants it to go on.
     assert_eq!(bed.execution(&paused).await["status"], "PAUSED");
     assert_eq!(bed.order(&paused, "resume").await.json().unwrap()["status"], "RUNNING");

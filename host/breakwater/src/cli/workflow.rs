@@ -65,6 +65,9 @@ pub(crate) enum WorkflowCommand {
         /// What it brings; null without it
         #[arg(value_name = "JSON|@FILE")]
         data: Option<Typed>,
+        /// Signals of one execution with the same key are one
+        #[arg(long)]
+        key: Option<String>,
         #[command(flatten)]
         server: ServerAddress,
     },

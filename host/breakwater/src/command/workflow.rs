@@ -51,9 +51,9 @@ pub(crate) fn run(command: WorkflowCommand) -> Result<ExitCode> {
             WorkflowCommand::Pause(arguments) => steer(&arguments, Steer::Pause).await,
             WorkflowCommand::Resume(arguments) => steer(&arguments, Steer::Resume).await,
             WorkflowCommand::Retry(arguments) => steer(&arguments, Steer::Retry).await,
-            WorkflowCommand::Signal { execution, name, data, server } => {
+            WorkflowCommand::Signal { execution, name, data, key, server } => {
                 let data = Typed::read_optional(data.as_ref())?.unwrap_or(Value::Null);
-                Server::at(&server.server)?.signal(&execution, &name, &data).await?;
+                Server::at(&server.server)?.signal(&execution, &name, &data, key.as_deref()).await?;
                 let sent = json!({ "execution_id": execution, "signal": name });
                 output::answer(server.json, &sent, |_| format!("sent {name} to {execution}"))?;
                 Ok(ExitCode::SUCCESS)

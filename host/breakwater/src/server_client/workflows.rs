@@ -133,9 +133,9 @@ impl Server {
     }
 
     /// Sends a signal.
-    pub(crate) async fn signal(&self, id: &str, name: &str, data: &Value) -> Result<()> {
+    pub(crate) async fn signal(&self, id: &str, name: &str, data: &Value, key: Option<&str>) -> Result<()> {
         let request = self.client.post(self.url(&["api", "executions", id, "signals", name])?).json(data);
-        self.answer(request).await.map(drop)
+        self.answer(with_key(request, key)).await.map(drop)
     }
 }
 

@@ -5,12 +5,13 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use breakwater_core::Failure;
-use breakwater_operations::workflows::{Event, ExecutionFilter, Wanted};
+use breakwater_operations::workflows::{Event, ExecutionFilter, NewSignal, Wanted};
 use serde_json::Value;
 
 use super::execution_body::{EventBody, ExecutionBody, ended, status};
 use crate::app::App;
 use crate::body;
+use crate::caller;
 use crate::json::{self, BodyKind};
 use crate::management::Allowed;
 use crate::negotiate::require_json;
@@ -193,17 +194,22 @@ async fn command(State(app): State<App>, Path(id): Path<String>, wanted: Wanted)
     Ok(json::answer(&ExecutionBody::of(&app, execution)))
 }
 
-/// Sends a signal to an execution. One that comes before a step waits for it is kept; each is taken once.
+/// Sends a signal to an execution. One that comes before a step waits for it is kept; each is taken once. One whose idempotency key has come
+/// already counts no more, so that whoever was not answered may send it again.
 #[utoipa::path(
     post,
     path = "/api/executions/{id}/signals/{name}",
     tag = "workflows",
     operation_id = "signalExecution",
-    params(("id" = String, Path, description = "Names the execution"), ("name" = String, Path, description = "The signal's name")),
+    params(
+        ("id" = String, Path, description = "Names the execution"),
+        ("name" = String, Path, description = "The signal's name"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Sending twice is sending once; 1 to 255 printable ASCII characters")
+    ),
     request_body(content = Value, content_type = "application/json", description = "What it brings: any JSON, at most 256 KiB; nothing is `null`"),
     responses(
         (status = 202, description = "It is kept for the step that waits for it"),
-        (status = "4XX", description = "There is no such execution, or it has ended", body = Problem, content_type = "application/problem+json")
+        (status = "4XX", description = "There is no such execution, it has ended, or another signal had the key", body = Problem, content_type = "application/problem+json")
     )
 )]
 pub(crate) async fn signal(
@@ -220,6 +226,7 @@ pub(crate) async fn signal(
         let invalid = |error| Failure::invalid("request.json-invalid", format!("the body is not valid JSON: {error}"));
         serde_json::from_slice(&bytes).map_err(invalid)?
     };
-    app.workflows().executor().signal(&id, &name, payload).await?;
+    let idempotency_key = caller::idempotency_key(&headers)?.map(|key| key.to_string());
+    app.workflows().executor().signal(&id, NewSignal { name, payload, idempotency_key }).await?;
     Ok(StatusCode::ACCEPTED.into_response())
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use breakwater_workflow::{Append, Event, Part, RecordsError, Signal};
+use breakwater_workflow::{Append, Event, NewSignal, Part, RecordsError, Signal};
 use serde_json::Value;
 
 use super::PostgresStore;
@@ -36,7 +36,8 @@ const APPEND: &str = "
 
 const SIGNAL: &str = "
     WITH x AS (UPDATE workflow_execution SET last_signal = last_signal + 1 WHERE id = $1 RETURNING key, last_signal)
-    INSERT INTO workflow_signal (execution, number, name, payload, at_ms) SELECT key, last_signal, $2, $3, $4 FROM x RETURNING number";
+    INSERT INTO workflow_signal (execution, number, name, payload, at_ms, idempotency_key) SELECT key, last_signal, $2, $3, $4, $5 FROM x
+    RETURNING number";
 
 /// The appends by column.
 #[derive(Default)]
@@ -147,10 +148,22 @@ impl PostgresStore {
         Ok(Part { items: rows.into_iter().map(event).collect::<Result<_, _>>()?, total: count(total)? })
     }
 
-    pub(super) async fn add_signal(&self, id: &str, name: &str, payload: &Value, at_ms: u64) -> Result<u64, RecordsError> {
-        let add = sqlx::query_as(SIGNAL).bind(id).bind(name).bind(text(payload)?).bind(number(at_ms)?);
-        let (added,): (i64,) = self.optional(add).await.map_err(failed)?.ok_or(RecordsError::Absent)?;
-        count(added)
+    pub(super) async fn add_signal(&self, id: &str, sent: &NewSignal, at_ms: u64) -> Result<Signal, RecordsError> {
+        let add = sqlx::query_as(SIGNAL).bind(id).bind(&sent.name).bind(text(&sent.payload)?).bind(number(at_ms)?);
+        let added: Option<(i64,)> = match (self.optional(add.bind(&sent.idempotency_key)).await, &sent.idempotency_key) {
+            // It is there, and was not counted again.
+            (Err(sqlx::Error::Database(refused)), Some(key)) if refused.is_unique_violation() => {
+                return self.keyed_signal(id, key).await?.ok_or(RecordsError::Absent);
+            }
+            (added, _) => added.map_err(failed)?,
+        };
+        let (last,) = added.ok_or(RecordsError::Absent)?;
+        Ok(Signal::of(sent.clone(), count(last)?, at_ms))
+    }
+
+    pub(super) async fn keyed_signal(&self, id: &str, key: &str) -> Result<Option<Signal>, RecordsError> {
+        let known = self.optional(sqlx::query_as(statements::SIGNAL_OF_KEY).bind(id).bind(key)).await.map_err(failed)?;
+        known.map(signal).transpose()
     }
 
     pub(super) async fn signals_of(&self, id: &str, after: u64) -> Result<Vec<Signal>, RecordsError> {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use breakwater_core::{BoxFuture, Digest};
 use breakwater_workflow::{
-    Append, Claimed, Created, Event, Execution, ExecutionFilter, ExecutionStatus, Fence, Mail, Part, Range, RecordsError, Signal, Wanted,
-    Workflow, WorkflowRecords, WorkflowStatus,
+    Append, Claimed, Created, Event, Execution, ExecutionFilter, ExecutionStatus, Fence, Mail, NewSignal, Part, Range, RecordsError,
+    Signal, Wanted, Workflow, WorkflowRecords, WorkflowStatus,
 };
 use serde_json::Value;
 
@@ -62,8 +62,12 @@ impl WorkflowRecords for PostgresStore {
         Box::pin(self.seen_by(fence, wanted))
     }
 
-    fn signal<'a>(&'a self, id: &'a str, name: &'a str, payload: &'a Value, at_ms: u64) -> Answer<'a, u64> {
-        Box::pin(self.add_signal(id, name, payload, at_ms))
+    fn signal<'a>(&'a self, id: &'a str, signal: &'a NewSignal, at_ms: u64) -> Answer<'a, Signal> {
+        Box::pin(self.add_signal(id, signal, at_ms))
+    }
+
+    fn signal_of_key<'a>(&'a self, id: &'a str, key: &'a str) -> Answer<'a, Option<Signal>> {
+        Box::pin(self.keyed_signal(id, key))
     }
 
     fn signals<'a>(&'a self, id: &'a str, after: u64) -> Answer<'a, Vec<Signal>> {

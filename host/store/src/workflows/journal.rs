@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use breakwater_workflow::{Append, Event, Part, RecordsError, Signal};
+use breakwater_workflow::{Append, Event, NewSignal, Part, RecordsError, Signal};
 use serde_json::Value;
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
@@ -59,14 +59,25 @@ impl SqliteStore {
         Ok(Part { items: rows.into_iter().map(event).collect::<Result<_, _>>()?, total: count(total)? })
     }
 
-    pub(super) async fn add_signal(&self, id: &str, name: &str, payload: &Value, at_ms: u64) -> Result<u64, RecordsError> {
+    pub(super) async fn add_signal(&self, id: &str, sent: &NewSignal, at_ms: u64) -> Result<Signal, RecordsError> {
         let mut write = self.write().await?;
+        if let Some(key) = &sent.idempotency_key {
+            let known = sqlx::query_as(statements::SIGNAL_OF_KEY).bind(id).bind(key);
+            if let Some(row) = known.fetch_optional(&mut *write.transaction).await.map_err(failed)? {
+                return signal(row);
+            }
+        }
         let counted = sqlx::query_as(statements::COUNT_SIGNAL).bind(id).fetch_optional(&mut *write.transaction).await.map_err(failed)?;
         let (key, last): (i64, i64) = counted.ok_or(RecordsError::Absent)?;
-        let add = sqlx::query(statements::ADD_SIGNAL).bind(key).bind(last).bind(name).bind(text(payload)?).bind(number(at_ms)?);
-        add.execute(&mut *write.transaction).await.map_err(failed)?;
+        let add = sqlx::query(statements::ADD_SIGNAL).bind(key).bind(last).bind(&sent.name).bind(text(&sent.payload)?);
+        add.bind(number(at_ms)?).bind(&sent.idempotency_key).execute(&mut *write.transaction).await.map_err(failed)?;
         write.commit().await?;
-        count(last)
+        Ok(Signal::of(sent.clone(), count(last)?, at_ms))
+    }
+
+    pub(super) async fn keyed_signal(&self, id: &str, key: &str) -> Result<Option<Signal>, RecordsError> {
+        let known = sqlx::query_as(statements::SIGNAL_OF_KEY).bind(id).bind(key).fetch_optional(&self.pool).await.map_err(failed)?;
+        known.map(signal).transpose()
     }
 
     pub(super) async fn signals_of(&self, id: &str, after: u64) -> Result<Vec<Signal>, RecordsError> {

@@ -149,11 +149,11 @@ pub(crate) fn event((seq, at_ms, path, what): EventRow) -> Result<Event, Records
     Ok(Event { seq: count(seq)?, at_ms: count(at_ms)?, path, what })
 }
 
-/// number, name, payload, at_ms
-pub(crate) type SignalRow = (i64, String, String, i64);
+/// number, name, payload, at_ms, idempotency_key
+pub(crate) type SignalRow = (i64, String, String, i64, Option<String>);
 
-pub(crate) fn signal((number, name, payload, at_ms): SignalRow) -> Result<Signal, RecordsError> {
-    Ok(Signal { number: count(number)?, name, payload: read("a signal", &payload)?, at_ms: count(at_ms)? })
+pub(crate) fn signal((number, name, payload, at_ms, idempotency_key): SignalRow) -> Result<Signal, RecordsError> {
+    Ok(Signal { number: count(number)?, name, payload: read("a signal", &payload)?, at_ms: count(at_ms)?, idempotency_key })
 }
 
 /// execution, wanted, signals

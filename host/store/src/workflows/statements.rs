@@ -56,10 +56,14 @@ pub(crate) const COUNT_SIGNAL: &str = "
     UPDATE workflow_execution SET last_signal = last_signal + 1 WHERE id = $1 RETURNING key, last_signal";
 
 pub(crate) const ADD_SIGNAL: &str = "
-    INSERT INTO workflow_signal (execution, number, name, payload, at_ms) VALUES ($1, $2, $3, $4, $5)";
+    INSERT INTO workflow_signal (execution, number, name, payload, at_ms, idempotency_key) VALUES ($1, $2, $3, $4, $5, $6)";
+
+pub(crate) const SIGNAL_OF_KEY: &str = "
+    SELECT n.number, n.name, n.payload, n.at_ms, n.idempotency_key FROM workflow_signal n JOIN workflow_execution x ON x.key = n.execution
+    WHERE x.id = $1 AND n.idempotency_key = $2";
 
 pub(crate) const SIGNALS: &str = "
-    SELECT n.number, n.name, n.payload, n.at_ms FROM workflow_signal n JOIN workflow_execution x ON x.key = n.execution
+    SELECT n.number, n.name, n.payload, n.at_ms, n.idempotency_key FROM workflow_signal n JOIN workflow_execution x ON x.key = n.execution
     WHERE x.id = $1 AND n.number > $2 ORDER BY n.number";
 
 pub(crate) const MAIL: &str = "

@@ -2,7 +2,7 @@
 
 use breakwater_core::Digest;
 use breakwater_workflow::{
-    Append, Change, Created, Event, Execution, ExecutionStatus, Fence, Happened, RecordsError, Wanted, Workflow, WorkflowRecords,
+    Append, Change, Created, Event, Execution, ExecutionStatus, Fence, Happened, NewSignal, RecordsError, Wanted, Workflow, WorkflowRecords,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -78,7 +78,7 @@ async fn a_full_disk_is_named_and_nothing_is_half_written() {
     }
     for cause in [
         cause(create(&store, &execution("g", &big)).await),
-        cause(store.signal("e", "go", &big, 1).await),
+        cause(store.signal("e", &NewSignal::new("go", big.clone()), 1).await),
         cause(store.put_workflow(&store.workflow("w", None).await.unwrap().map(|w| grown(w, &big)).unwrap()).await),
     ] {
         assert!(cause.contains("full"), "{cause}");

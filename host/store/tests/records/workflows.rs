@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use breakwater_store::{SqliteStore, StoreError};
-use breakwater_workflow::{Created, ExecutionFilter, Range, RecordsError, WorkflowRecords};
+use breakwater_workflow::{Created, ExecutionFilter, NewSignal, Range, RecordsError, WorkflowRecords};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -38,7 +38,7 @@ async fn a_later_process_takes_over_what_an_earlier_left() {
     store.beat("first", Duration::from_secs(3600)).await.unwrap();
     let fence = create(&store, &execution("e", 0), "first").await;
     append(&store, events(&fence, 1..=2)).await.unwrap();
-    store.signal("e", "go", &json!(1), 5).await.unwrap();
+    store.signal("e", &NewSignal::new("go", json!(1)), 5).await.unwrap();
     store.close().await;
     drop((store, lock));
 

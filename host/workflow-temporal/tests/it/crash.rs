@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use breakwater_core::Deadline;
-use breakwater_workflow::{ExecutionStatus, Executor as _};
+use breakwater_workflow::{ExecutionStatus, Executor as _, NewSignal};
 use breakwater_workflow_temporal::TemporalConfig;
 use serde_json::json;
 
@@ -45,7 +45,7 @@ async fn executions_outlive_a_cluster_that_is_killed() {
     server.restart().unwrap();
     for id in [&ids[2], &child] {
         let began = Instant::now();
-        while let Err(failure) = bed.executor.signal(id, "go", json!(7)).await {
+        while let Err(failure) = bed.executor.signal(id, NewSignal::new("go", json!(7))).await {
             assert!(began.elapsed() < LONG, "{failure:?}");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use breakwater_core::{Failure, FailureKind};
-use breakwater_workflow::{ExecutionStatus, MemoryWorkflowRecords};
+use breakwater_workflow::{ExecutionStatus, MemoryWorkflowRecords, NewSignal};
 use breakwater_workflow_temporal::{TemporalConfig, TemporalExecutor};
 use serde_json::json;
 
@@ -58,6 +58,6 @@ async fn an_execution_that_is_terminated_in_the_cluster_has_failed() {
     server.ask(&["workflow", "terminate", "--workflow-id", &id, "--reason", "test"]).unwrap();
     let execution = bed.ends(&id).await;
     assert_eq!((execution.status, execution.error.unwrap().code.as_str()), (ExecutionStatus::Failed, "execution.terminated"));
-    assert_eq!(bed.executor.signal(&id, "go", json!(1)).await.unwrap_err().code, "execution.state");
+    assert_eq!(bed.executor.signal(&id, NewSignal::new("go", json!(1))).await.unwrap_err().code, "execution.state");
     assert_eq!(bed.story(&id).await, ["s started"]);
 }

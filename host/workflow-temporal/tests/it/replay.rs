@@ -1,6 +1,6 @@
 //! Executions that are walked again from their histories, and histories that are too long for one run.
 
-use breakwater_workflow::{ExecutionStatus, Start, Wanted};
+use breakwater_workflow::{ExecutionStatus, NewSignal, Start, Wanted};
 use breakwater_workflow_temporal::TemporalConfig;
 use serde_json::json;
 
@@ -43,7 +43,7 @@ async fn a_walk_from_the_history_is_the_same_walk() {
     for id in &ids {
         eventually("it waits for its signal", async || bed.story(id).await.contains(&"fan/waits/s started".to_owned())).await;
         bed.executor.command(id, Wanted::Pause).await.unwrap();
-        bed.executor.signal(id, "go", json!(1)).await.unwrap();
+        bed.executor.signal(id, NewSignal::new("go", json!(1))).await.unwrap();
         bed.executor.command(id, Wanted::Resume).await.unwrap();
     }
     for (id, input) in ids.iter().zip(["a", "b", "undo"]) {
@@ -81,9 +81,9 @@ async fn a_history_that_is_too_long_goes_on_in_another_run() {
     let keyed = || Start { idempotency_key: key.clone(), ..start(json!((0..30).collect::<Vec<u32>>())) };
     let started = bed.executor.start(keyed()).await.unwrap().execution;
     let id = started.id.clone();
-    bed.executor.signal(&id, "early", json!(0)).await.unwrap();
+    bed.executor.signal(&id, NewSignal::new("early", json!(0))).await.unwrap();
     eventually("half of it is done", async || bed.sink.of("add").len() == 30).await;
-    bed.executor.signal(&id, "go", json!("signalled")).await.unwrap();
+    bed.executor.signal(&id, NewSignal::new("go", json!("signalled"))).await.unwrap();
     let failed = bed.ends(&id).await;
     assert_eq!(failed.error.unwrap().code, "upstream.connection");
     bed.executor.command(&id, Wanted::Retry).await.unwrap();

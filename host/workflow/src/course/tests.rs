@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Begin, Called, Course, Reply, Request};
 use crate::definition::Definition;
-use crate::execution::{Event, Execution, ExecutionStatus, Start};
+use crate::execution::{Event, Execution, ExecutionStatus, NewSignal, Start};
 use crate::records::{Change, Wanted};
 use crate::runner::StepAnswer;
 use crate::workflow::{Workflow, WorkflowStatus};
@@ -108,13 +108,13 @@ fn drive(choices: &[u16]) -> Came {
         open.retain(Open::is_wanted);
         let choice = usize::from(choices[number % choices.len()]);
         match choice % 17 {
-            0 => handle.signal("go".to_owned(), json!(number)),
+            0 => handle.signal(NewSignal::new("go", json!(number))),
             1 => handle.obey(Wanted::Pause),
             2 | 3 => handle.obey(Wanted::Resume),
             4 if choice / 17 % 8 == 0 => handle.obey(Wanted::Cancel),
             _ if open.is_empty() => {
                 handle.obey(Wanted::Resume);
-                handle.signal("go".to_owned(), json!(number));
+                handle.signal(NewSignal::new("go", json!(number)));
             }
             kind => {
                 let mut place = choice / 17 % open.len();

@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use breakwater_core::Failure;
-use serde_json::Value;
 use tokio::time::Instant;
 
 use super::drive::obey;
 use super::inner::Inner;
-use crate::admission::{MAX_SIGNALS, check_signal, stored, takes_no_signals, too_many_signals};
-use crate::execution::Execution;
+use crate::admission::{MAX_SIGNALS, check_signal, sent_again, stored, takes_no_signals, too_many_signals};
+use crate::execution::{Execution, NewSignal};
 use crate::journal::JournalError;
 use crate::records::Wanted;
 
@@ -116,8 +115,13 @@ impl Inner {
         self.until(id, |now| wanted.is_seen_to(now.status) || now.completed_at_ms != ended_at_ms).await
     }
 
-    pub(crate) async fn signal(&self, id: &str, name: &str, payload: Value) -> Result<(), Failure> {
-        check_signal(name, &payload)?;
+    pub(crate) async fn signal(&self, id: &str, signal: NewSignal) -> Result<(), Failure> {
+        check_signal(&signal)?;
+        if let Some(key) = &signal.idempotency_key
+            && let Some(known) = self.records.signal_of_key(id, key).await.map_err(stored)?
+        {
+            return sent_again(&known, &signal);
+        }
         let execution = self.get(id).await?;
         if execution.status.is_final() {
             return Err(takes_no_signals(execution.status));
@@ -125,7 +129,8 @@ impl Inner {
         if !self.records.signals(id, MAX_SIGNALS - 1).await.map_err(stored)?.is_empty() {
             return Err(too_many_signals());
         }
-        self.records.signal(id, name, &payload, self.clock().now_ms()).await.map_err(stored)?;
+        let kept = self.records.signal(id, &signal, self.clock().now_ms()).await.map_err(stored)?;
+        sent_again(&kept, &signal)?;
         if let Some(run) = self.run(id) {
             run.signalled.notify_waiters();
         }

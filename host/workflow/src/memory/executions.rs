@@ -1,10 +1,9 @@
 //! Executions, their journals and their signals.
 
 use breakwater_core::Digest;
-use serde_json::Value;
 
 use super::{State, part};
-use crate::execution::{Event, Execution, ExecutionStatus, Signal};
+use crate::execution::{Event, Execution, ExecutionStatus, NewSignal, Signal};
 use crate::records::{Append, Change, Created, ExecutionFilter, Fence, Part, Range, RecordsError, Wanted, is_of_the_host};
 
 /// An execution and everything that belongs to it.
@@ -116,11 +115,18 @@ impl State {
         Ok(())
     }
 
-    pub(super) fn signal(&mut self, id: &str, name: &str, payload: &Value, at_ms: u64) -> Result<u64, RecordsError> {
+    pub(super) fn signal(&mut self, id: &str, signal: &NewSignal, at_ms: u64) -> Result<Signal, RecordsError> {
+        if let Some(known) = signal.idempotency_key.as_deref().and_then(|key| self.signal_of_key(id, key)) {
+            return Ok(known);
+        }
         let signals = &mut self.runs.get_mut(id).ok_or(RecordsError::Absent)?.signals;
-        let number = signals.len() as u64 + 1;
-        signals.push(Signal { number, name: name.to_owned(), payload: payload.clone(), at_ms });
-        Ok(number)
+        let kept = Signal::of(signal.clone(), signals.len() as u64 + 1, at_ms);
+        signals.push(kept.clone());
+        Ok(kept)
+    }
+
+    pub(super) fn signal_of_key(&self, id: &str, key: &str) -> Option<Signal> {
+        self.runs.get(id)?.signals.iter().find(|signal| signal.idempotency_key.as_deref() == Some(key)).cloned()
     }
 
     pub(super) fn signals(&self, id: &str, after: u64) -> Vec<Signal> {

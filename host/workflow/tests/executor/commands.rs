@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use breakwater_workflow::{ExecutionStatus, Wanted};
+use breakwater_workflow::{ExecutionStatus, NewSignal, Wanted};
 use serde_json::{Value, json};
 
 use super::bed::{Bed, call, eventually};
@@ -96,5 +96,5 @@ pub(crate) async fn refuses_what_its_state_forbids(bed: &Bed) {
     assert_eq!(bed.ends(&id).await.status, ExecutionStatus::Cancelled);
     assert_eq!(bed.executor.command(&id, Wanted::Cancel).await.unwrap().status, ExecutionStatus::Cancelled);
     refuses(&id, &[Wanted::Pause, Wanted::Resume, Wanted::Retry]).await;
-    assert_eq!(bed.executor.signal(&id, "go", json!(1)).await.unwrap_err().code, "execution.state");
+    assert_eq!(bed.executor.signal(&id, NewSignal::new("go", json!(1))).await.unwrap_err().code, "execution.state");
 }

@@ -34,7 +34,7 @@ cases! {
         keeps_order_and_bound_of_a_list leaves_items_alone_that_fail refuses_items_that_are_no_list;
     attempts: tries_again_as_the_kind_says_with_one_key waits_longer_each_time gives_up_with_the_last_error gives_an_attempt_its_time
         falls_back undoes_the_latest_first goes_on_undoing_when_one_cannot_be_undone ends_when_the_time_of_the_whole_is_over;
-    waits: takes_each_signal_once takes_a_signal_that_comes_later waits_for_a_signal_only_so_long keeps_signals_within_bounds
+    waits: takes_each_signal_once takes_a_signal_that_comes_later takes_a_signal_once_however_often_it_is_sent waits_for_a_signal_only_so_long keeps_signals_within_bounds
         waits_for_a_time refuses_a_time_that_is_none;
     within: starts_a_workflow_and_takes_its_result takes_its_failure ends_at_some_depth cancels_it_with_its_parent
         retries_it_with_its_parent begins_it_anew_when_its_time_was_over refuses_one_that_is_not_there;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use breakwater_core::FailureKind;
-use breakwater_workflow::{ExecutionFilter, ExecutionStatus, Range, Wanted};
+use breakwater_workflow::{ExecutionFilter, ExecutionStatus, NewSignal, Range, Wanted};
 use serde_json::json;
 
 use super::bed::{Bed, LONG, call, eventually};
@@ -20,7 +20,7 @@ pub(crate) async fn knows_no_others(bed: &Bed) {
             executor.history(id, 0, 10).await.unwrap_err(),
             executor.wait(id, NOW).await.unwrap_err(),
             executor.changed(id, 0, NOW).await.unwrap_err(),
-            executor.signal(id, "go", json!(1)).await.unwrap_err(),
+            executor.signal(id, NewSignal::new("go", json!(1))).await.unwrap_err(),
             executor.command(id, Wanted::Pause).await.unwrap_err(),
             executor.command(id, Wanted::Resume).await.unwrap_err(),
             executor.command(id, Wanted::Cancel).await.unwrap_err(),

@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use breakwater_workflow::{ExecutionStatus, Happened};
+use breakwater_workflow::{ExecutionStatus, Happened, NewSignal};
 use serde_json::{Value, json};
 
 use super::bed::{Bed, call};
@@ -22,7 +22,7 @@ pub(crate) async fn takes_each_signal_once(bed: &Bed) {
     let id = bed.start(json!(null)).await;
     bed.sink.called("gate.x", 1).await;
     for (name, payload) in [("other", json!(0)), ("go", json!(1)), ("go", json!(2)), ("go", json!(3))] {
-        bed.executor.signal(&id, name, payload).await.unwrap();
+        bed.executor.signal(&id, NewSignal::new(name, payload)).await.unwrap();
     }
     bed.sink.open("gate.x");
     assert_eq!(bed.ends(&id).await.output, Some(json!([1, 2])), "those that came before anybody waited are kept, in order");
@@ -36,20 +36,40 @@ pub(crate) async fn takes_each_signal_once(bed: &Bed) {
         })
         .collect();
     assert_eq!(taken, [2, 3]);
-    assert_eq!(bed.executor.signal(&id, "go", json!(3)).await.unwrap_err().code, "execution.state");
+    assert_eq!(bed.executor.signal(&id, NewSignal::new("go", json!(3))).await.unwrap_err().code, "execution.state");
 }
 
 pub(crate) async fn takes_a_signal_that_comes_later(bed: &Bed) {
     bed.steps(two_signals()).await;
     let id = bed.start(json!(null)).await;
     bed.is_at(&id, &["first"]).await;
-    bed.executor.signal(&id, "go", json!({ "n": 1 })).await.unwrap();
+    bed.executor.signal(&id, NewSignal::new("go", json!({ "n": 1 }))).await.unwrap();
     bed.is_at(&id, &["second"]).await;
-    bed.executor.signal(&id, "not", json!(null)).await.unwrap();
-    bed.executor.signal(&id, "go", json!("x")).await.unwrap();
+    bed.executor.signal(&id, NewSignal::new("not", json!(null))).await.unwrap();
+    bed.executor.signal(&id, NewSignal::new("go", json!("x"))).await.unwrap();
     assert_eq!(bed.ends(&id).await.output, Some(json!([{ "n": 1 }, "x"])));
     let expected = ["first started", "first completed", "second started", "second completed", "both started", "both completed"];
     assert_eq!(bed.story(&id).await, expected);
+}
+
+pub(crate) async fn takes_a_signal_once_however_often_it_is_sent(bed: &Bed) {
+    bed.steps(two_signals()).await;
+    let id = bed.start(json!(null)).await;
+    let first = || NewSignal::new("go", json!(1)).with_key("first");
+    for _ in 0..3 {
+        bed.executor.signal(&id, first()).await.unwrap();
+    }
+    bed.is_at(&id, &["second"]).await;
+    bed.executor.signal(&id, first()).await.unwrap();
+    let other = NewSignal::new("go", json!(2)).with_key("first");
+    assert_eq!(bed.executor.signal(&id, other).await.unwrap_err().code, "execution.key-reused");
+    let second = || NewSignal::new("go", json!(1)).with_key("second");
+    bed.executor.signal(&id, second()).await.unwrap();
+    assert_eq!(bed.ends(&id).await.output, Some(json!([1, 1])));
+    bed.executor.signal(&id, second()).await.unwrap();
+    let code = async |key: &str| bed.executor.signal(&id, second().with_key(key)).await.unwrap_err().code.into_owned();
+    assert_eq!(code("third").await, "execution.state");
+    assert_eq!(code(&"k".repeat(256)).await, "execution.key-invalid");
 }
 
 pub(crate) async fn waits_for_a_signal_only_so_long(bed: &Bed) {
@@ -63,12 +83,13 @@ pub(crate) async fn waits_for_a_signal_only_so_long(bed: &Bed) {
 pub(crate) async fn keeps_signals_within_bounds(bed: &Bed) {
     bed.steps(json!([{ "id": "s", "type": "signal", "signal": "never", "next": null }])).await;
     let id = bed.start(json!(null)).await;
-    let code = async |name: &str, payload: Value| bed.executor.signal(&id, name, payload).await.unwrap_err().code.into_owned();
+    let code =
+        async |name: &str, payload: Value| bed.executor.signal(&id, NewSignal::new(name, payload)).await.unwrap_err().code.into_owned();
     assert_eq!(code("other", json!("x".repeat(256 << 10))).await, "execution.signal-too-large");
     assert_eq!(code("", json!(null)).await, "execution.signal-invalid");
     assert_eq!(code(&"n".repeat(129), json!(null)).await, "execution.signal-invalid");
     assert_eq!(code("a\nb", json!(null)).await, "execution.signal-invalid");
-    bed.executor.signal(&id, &"n".repeat(128), json!("x".repeat(200_000))).await.unwrap();
+    bed.executor.signal(&id, NewSignal::new("n".repeat(128), json!("x".repeat(200_000)))).await.unwrap();
 }
 
 pub(crate) async fn waits_for_a_time(bed: &Bed) {

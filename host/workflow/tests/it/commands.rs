@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use breakwater_workflow::{ExecutionStatus, Executor, Wanted};
+use breakwater_workflow::{ExecutionStatus, Executor, NewSignal, Wanted};
 use serde_json::json;
 
 use super::support::{Bed, start};
@@ -144,12 +144,12 @@ async fn signals_end_somewhere() {
     bed.put(json!({ "name": "w", "steps": [{ "id": "s", "type": "signal", "signal": "never", "next": null }] })).await;
     let id = bed.start(json!(null)).await;
     for _ in 0..1000 {
-        bed.executor.signal(&id, "other", json!(null)).await.unwrap();
+        bed.executor.signal(&id, NewSignal::new("other", json!(null))).await.unwrap();
     }
-    assert_eq!(bed.executor.signal(&id, "other", json!(null)).await.unwrap_err().code, "execution.too-many-signals");
+    assert_eq!(bed.executor.signal(&id, NewSignal::new("other", json!(null))).await.unwrap_err().code, "execution.too-many-signals");
     let large = json!("x".repeat(256 << 10));
-    assert_eq!(bed.executor.signal(&id, "other", large).await.unwrap_err().code, "execution.signal-too-large");
-    assert_eq!(bed.executor.signal(&id, "", json!(null)).await.unwrap_err().code, "execution.signal-invalid");
+    assert_eq!(bed.executor.signal(&id, NewSignal::new("other", large)).await.unwrap_err().code, "execution.signal-too-large");
+    assert_eq!(bed.executor.signal(&id, NewSignal::new("", json!(null))).await.unwrap_err().code, "execution.signal-invalid");
 }
 
 #[tokio::test(start_paused = true)]
@@ -189,6 +189,6 @@ async fn what_a_step_had_cancelled_for_its_time_begins_anew_when_the_step_is_ret
             None => tokio::time::sleep(Duration::from_millis(1)).await,
         }
     };
-    bed.executor.signal(&child, "go", json!("done")).await.unwrap();
+    bed.executor.signal(&child, NewSignal::new("go", json!("done"))).await.unwrap();
     assert_eq!(bed.ends(&execution.id).await.output, Some(json!("done")));
 }

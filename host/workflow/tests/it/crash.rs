@@ -9,7 +9,7 @@ use breakwater_core::{BoxFuture, Digest};
 use breakwater_workflow::records::{Part, Range};
 use breakwater_workflow::{
     Append, Claimed, Created, EmbeddedExecutor, Event, Execution, ExecutionFilter, ExecutionStatus, Executor, Fence, Mail,
-    MemoryWorkflowRecords, RecordsError, Signal, Wanted, Workflow, WorkflowRecords, WorkflowStatus,
+    MemoryWorkflowRecords, NewSignal, RecordsError, Signal, Wanted, Workflow, WorkflowRecords, WorkflowStatus,
 };
 use serde_json::{Value, json};
 
@@ -93,8 +93,11 @@ impl WorkflowRecords for Mortal {
     fn seen<'a>(&'a self, fence: &'a Fence, wanted: Wanted) -> Answer<'a, ()> {
         self.records.seen(fence, wanted)
     }
-    fn signal<'a>(&'a self, id: &'a str, name: &'a str, payload: &'a Value, at_ms: u64) -> Answer<'a, u64> {
-        self.records.signal(id, name, payload, at_ms)
+    fn signal<'a>(&'a self, id: &'a str, signal: &'a NewSignal, at_ms: u64) -> Answer<'a, Signal> {
+        self.records.signal(id, signal, at_ms)
+    }
+    fn signal_of_key<'a>(&'a self, id: &'a str, key: &'a str) -> Answer<'a, Option<Signal>> {
+        self.records.signal_of_key(id, key)
     }
     fn signals<'a>(&'a self, id: &'a str, after: u64) -> Answer<'a, Vec<Signal>> {
         self.records.signals(id, after)
@@ -265,7 +268,8 @@ impl WorkflowRecords for Mute {
         append(appends: &'a [Append]) -> BoxFuture<'a, Vec<Result<(), RecordsError>>>;
         want(id: &'a str, wanted: Wanted) -> Answer<'a, ()>;
         seen(fence: &'a Fence, wanted: Wanted) -> Answer<'a, ()>;
-        signal(id: &'a str, name: &'a str, payload: &'a Value, at_ms: u64) -> Answer<'a, u64>;
+        signal(id: &'a str, signal: &'a NewSignal, at_ms: u64) -> Answer<'a, Signal>;
+        signal_of_key(id: &'a str, key: &'a str) -> Answer<'a, Option<Signal>>;
         signals(id: &'a str, after: u64) -> Answer<'a, Vec<Signal>>;
         mail(node: &'a str) -> Answer<'a, Vec<Mail>>;
         leave(node: &'a str) -> Answer<'a, ()>;
@@ -298,7 +302,8 @@ impl WorkflowRecords for Moody {
         events(id: &'a str, after: u64, take: u32) -> Answer<'a, Part<Event>>;
         want(id: &'a str, wanted: Wanted) -> Answer<'a, ()>;
         seen(fence: &'a Fence, wanted: Wanted) -> Answer<'a, ()>;
-        signal(id: &'a str, name: &'a str, payload: &'a Value, at_ms: u64) -> Answer<'a, u64>;
+        signal(id: &'a str, signal: &'a NewSignal, at_ms: u64) -> Answer<'a, Signal>;
+        signal_of_key(id: &'a str, key: &'a str) -> Answer<'a, Option<Signal>>;
         signals(id: &'a str, after: u64) -> Answer<'a, Vec<Signal>>;
         mail(node: &'a str) -> Answer<'a, Vec<Mail>>;
         beat(node: &'a str, lease: Duration) -> Answer<'a, ()>;
@@ -337,7 +342,7 @@ async fn one_write_that_fails_leaves_a_waiting_execution_steerable() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         if wanted == Wanted::Pause {
-            executor.signal(&id, "go", json!("now")).await.unwrap();
+            executor.signal(&id, NewSignal::new("go", json!("now"))).await.unwrap();
             executor.command(&id, Wanted::Resume).await.unwrap();
             let ended = executor.wait(&id, Duration::from_secs(60)).await.unwrap();
             assert_eq!((ended.status, ended.output), (ExecutionStatus::Completed, Some(json!("now"))));

@@ -1,6 +1,6 @@
 //! What each kind of step does.
 
-use breakwater_workflow::{EmbeddedConfig, ExecutionStatus, Executor, Happened};
+use breakwater_workflow::{EmbeddedConfig, ExecutionStatus, Executor, Happened, NewSignal};
 use serde_json::{Value, json};
 
 use super::support::{Bed, config, put, start};
@@ -207,10 +207,10 @@ async fn a_signal_may_come_before_and_each_is_taken_once() {
     bed.put(json!({ "name": "w", "steps": steps })).await;
     let id = bed.start(json!(null)).await;
     for (name, payload) in [("other", json!(0)), ("go", json!(1)), ("go", json!(2))] {
-        bed.executor.signal(&id, name, payload).await.unwrap();
+        bed.executor.signal(&id, NewSignal::new(name, payload)).await.unwrap();
     }
     assert_eq!(bed.ends(&id).await.output.unwrap(), json!([1, 2]));
-    assert_eq!(bed.executor.signal(&id, "go", json!(3)).await.unwrap_err().code, "execution.state");
+    assert_eq!(bed.executor.signal(&id, NewSignal::new("go", json!(3))).await.unwrap_err().code, "execution.state");
 
     bed.put(json!({ "name": "w", "steps": [{ "id": "s", "type": "signal", "signal": "go", "timeout_ms": 5000, "next": null }] })).await;
     let id = bed.start(json!(null)).await;

@@ -48,6 +48,7 @@ pub(crate) async fn conforms(fresh: impl AsyncFn() -> Pair) {
     mail::keeps_wishes_until_they_are_seen(&*fresh().await[0]).await;
     mail::retries_what_has_ended(&*fresh().await[0]).await;
     mail::keeps_early_signals_and_numbers_them(fresh().await).await;
+    mail::keeps_one_signal_of_a_key(fresh().await).await;
     ownership::claims_the_oldest_first(&*fresh().await[0]).await;
     ownership::claims_what_is_left_or_silent(fresh().await).await;
     ownership::leaves_paused_ones_alone(&*fresh().await[0]).await;

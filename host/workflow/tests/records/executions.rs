@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use breakwater_workflow::{Created, Execution, ExecutionFilter, ExecutionStatus, Part, Range, RecordsError, Wanted, WorkflowRecords};
+use breakwater_workflow::{
+    Created, Execution, ExecutionFilter, ExecutionStatus, NewSignal, Part, Range, RecordsError, Wanted, WorkflowRecords,
+};
 use serde_json::json;
 
 use super::{ALL, Pair, append, change, create, digest, events, execution, with_workflow, workflow};
@@ -141,7 +143,7 @@ pub(super) async fn forgets_what_ended_long_ago(records: &dyn WorkflowRecords) {
     ] {
         let fence = create(records, &Execution { idempotency_key: Some(id.to_owned()), ..execution(id, 0) }, "n").await;
         append(records, events(&fence, 1..=3)).await.unwrap();
-        records.signal(id, "go", &json!(1), 5).await.unwrap();
+        records.signal(id, &NewSignal::new("go", json!(1)), 5).await.unwrap();
         append(records, change(&fence, status, at)).await.unwrap();
         fences.push(fence);
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use breakwater_workflow::{ExecutionStatus, Mail, RecordsError, Signal, Wanted, WorkflowRecords};
+use breakwater_workflow::{ExecutionStatus, Mail, NewSignal, RecordsError, Signal, Wanted, WorkflowRecords};
 use serde_json::json;
 
 use super::{LONG, Pair, append, change, create, execution, with_workflow};
@@ -82,15 +82,15 @@ pub(super) async fn retries_what_has_ended(records: &dyn WorkflowRecords) {
 
 pub(super) async fn keeps_early_signals_and_numbers_them([one, other]: Pair) {
     with_workflow(&*one).await;
-    let absent = one.signal("e", "go", &json!(1), 5).await;
+    let absent = one.signal("e", &NewSignal::new("go", json!(1)), 5).await;
     assert!(matches!(absent, Err(RecordsError::Absent)), "{absent:?}");
     assert!(one.signals("e", 0).await.unwrap().is_empty());
     let fence = create(&*one, &execution("e", 0), "n").await;
     create(&*one, &execution("f", 0), "n").await;
-    assert_eq!(one.signal("e", "go", &json!({"ü": [null]}), 5).await.unwrap(), 1);
-    assert_eq!(other.signal("e", "approve 'x'", &json!(null), 4).await.unwrap(), 2);
-    let first = Signal { number: 1, name: "go".to_owned(), payload: json!({"ü": [null]}), at_ms: 5 };
-    let second = Signal { number: 2, name: "approve 'x'".to_owned(), payload: json!(null), at_ms: 4 };
+    let go = NewSignal::new("go", json!({"ü": [null]})).with_key("k 1");
+    let (first, second) = (Signal::of(go.clone(), 1, 5), Signal::of(NewSignal::new("approve 'x'", json!(null)), 2, 4));
+    assert_eq!(one.signal("e", &go, 5).await.unwrap(), first);
+    assert_eq!(other.signal("e", &NewSignal::new("approve 'x'", json!(null)), 4).await.unwrap(), second);
     assert_eq!(one.signals("e", 0).await.unwrap(), [first, second.clone()]);
     assert_eq!(one.signals("e", 1).await.unwrap(), [second]);
     assert!(one.signals("e", 2).await.unwrap().is_empty());
@@ -101,7 +101,7 @@ pub(super) async fn keeps_early_signals_and_numbers_them([one, other]: Pair) {
     let mut tasks = tokio::task::JoinSet::new();
     for number in 0..20 {
         let records = Arc::clone(if number % 2 == 0 { &one } else { &other });
-        tasks.spawn(async move { records.signal("f", "race", &json!(number), number).await.unwrap() });
+        tasks.spawn(async move { records.signal("f", &NewSignal::new("race", json!(number)), number).await.unwrap().number });
     }
     let mut numbers = tasks.join_all().await;
     numbers.sort_unstable();
@@ -109,4 +109,30 @@ pub(super) async fn keeps_early_signals_and_numbers_them([one, other]: Pair) {
     append(&*one, change(&fence, ExecutionStatus::Completed, 9)).await.unwrap();
     assert_eq!(mail_of(&*one, "n").await, [mail("f", None, 20)]);
     assert_eq!(one.signals("e", 0).await.unwrap().len(), 2, "they are kept for as long as it is");
+}
+
+pub(super) async fn keeps_one_signal_of_a_key([one, other]: Pair) {
+    with_workflow(&*one).await;
+    for id in ["e", "f"] {
+        create(&*one, &execution(id, 0), "n").await;
+    }
+    let sent = |payload: u64| NewSignal::new("go", json!(payload)).with_key("k");
+    assert_eq!(one.signal_of_key("e", "k").await.unwrap(), None);
+    let first = one.signal("e", &sent(1), 5).await.unwrap();
+    assert_eq!(other.signal("e", &sent(2), 6).await.unwrap(), first, "whatever the second brings");
+    assert_eq!(other.signal_of_key("e", "k").await.unwrap(), Some(first.clone()));
+    assert_eq!(one.signal_of_key("e", "K").await.unwrap(), None);
+    assert_eq!(one.signals("e", 0).await.unwrap(), [first]);
+    // A key is that of one execution.
+    assert_eq!(one.signal("f", &sent(3), 7).await.unwrap(), Signal::of(sent(3), 1, 7));
+    assert_eq!(one.signal("e", &NewSignal::new("go", json!(4)), 8).await.unwrap().number, 2, "no number is lost");
+
+    let mut tasks = tokio::task::JoinSet::new();
+    for number in 0..20 {
+        let records = Arc::clone(if number % 2 == 0 { &one } else { &other });
+        tasks.spawn(async move { records.signal("f", &NewSignal::new("race", json!(number)).with_key("race"), 9).await.unwrap() });
+    }
+    let kept = tasks.join_all().await;
+    assert!(kept.iter().all(|signal| *signal == kept[0] && signal.number == 2), "{kept:?}");
+    assert_eq!(one.signals("f", 0).await.unwrap().len(), 2);
 }
