@@ -23,7 +23,6 @@ use breakwater_workflow::{
     Append, Claimed, Created, Event, Execution, ExecutionFilter, ExecutionStatus, Fence, Mail, NewSignal, Part, Range, RecordsError,
     Signal, Wanted, Workflow, WorkflowRecords, WorkflowStatus,
 };
-use serde_json::Value;
 use sqlx::{Sqlite, Transaction};
 use tokio::sync::MutexGuard;
 

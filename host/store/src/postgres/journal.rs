@@ -4,7 +4,6 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use breakwater_workflow::{Append, Event, NewSignal, Part, RecordsError, Signal};
-use serde_json::Value;
 
 use super::PostgresStore;
 use crate::workflows::journal::{is_gapless, steps};

@@ -4,7 +4,6 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use breakwater_workflow::{Append, Event, NewSignal, Part, RecordsError, Signal};
-use serde_json::Value;
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use super::rows::{EventRow, SignalRow, bound, count, event, failed, number, signal, text};
