@@ -26,7 +26,7 @@ pub(crate) struct NotReady {
     pub(crate) limit: Limit,
     pub(crate) attempts: u32,
     pub(crate) elapsed: Duration,
-    /// What the last attempt met.
+    /// What the last attempt met that was not cut short.
     pub(crate) last: Unwell,
 }
 
@@ -72,6 +72,7 @@ impl Waiting<'_> {
         let until = started + self.checks.timeout;
         let mut line = std::pin::pin!(line);
         let (mut attempt, mut is_last, mut was_opened) = (1, false, false);
+        let mut before: Option<Unwell> = None;
         loop {
             let within = self.checks.attempt_timeout.min(until.saturating_duration_since(Instant::now()));
             let asked = match self.readiness {
@@ -80,6 +81,12 @@ impl Waiting<'_> {
             };
             let Err(last) = asked else { return Ok(attempt) };
             tell(attempt, &last);
+            let last = match before.take() {
+                // That the end of its time cut an attempt short says less than the one before.
+                Some(before) if last == Unwell::Probe(ProbeError::Timeout) && within < self.checks.attempt_timeout => before,
+                _ => last,
+            };
+            before = Some(last.clone());
             let elapsed = started.elapsed();
             let over = |limit| Err(NotReady { limit, attempts: attempt, elapsed, last: last.clone() });
             if attempt >= self.checks.max_attempts {
