@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::drive::obey;
 use super::inner::Inner;
-use crate::admission::{MAX_SIGNALS, check_signal, sent_again, stored, takes_no_signals, too_many_signals};
+use crate::admission::{MAX_SIGNALS, check_id, check_signal, sent_again, stored, takes_no_signals, too_many_signals};
 use crate::execution::{Execution, NewSignal};
 use crate::journal::JournalError;
 use crate::records::Wanted;
@@ -116,6 +116,7 @@ impl Inner {
     }
 
     pub(crate) async fn signal(&self, id: &str, signal: NewSignal) -> Result<(), Failure> {
+        check_id(id)?;
         check_signal(&signal)?;
         if let Some(key) = &signal.idempotency_key
             && let Some(known) = self.records.signal_of_key(id, key).await.map_err(stored)?

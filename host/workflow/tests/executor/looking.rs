@@ -21,6 +21,7 @@ pub(crate) async fn knows_no_others(bed: &Bed) {
             executor.wait(id, NOW).await.unwrap_err(),
             executor.changed(id, 0, NOW).await.unwrap_err(),
             executor.signal(id, NewSignal::new("go", json!(1))).await.unwrap_err(),
+            executor.signal(id, NewSignal::new("go", json!(1)).with_key("k")).await.unwrap_err(),
             executor.command(id, Wanted::Pause).await.unwrap_err(),
             executor.command(id, Wanted::Resume).await.unwrap_err(),
             executor.command(id, Wanted::Cancel).await.unwrap_err(),
