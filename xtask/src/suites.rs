@@ -19,8 +19,8 @@ use crate::{command, flask, guests, postgres, system_packages, temporal};
 /// Workspaces of guest code whose tests run natively.
 const GUEST_WORKSPACES: [&str; 2] = ["guest/rust", "plugins"];
 
-/// How long test programs may print nothing. The slowest test takes about two minutes on two cores.
-const SILENCE: Duration = Duration::from_secs(600);
+/// How long test programs may print nothing. The slowest test, a network on a software OpenGL, takes about five minutes on two cores.
+const SILENCE: Duration = Duration::from_secs(900);
 
 /// Builds what tests need, runs all suites, and sums up.
 ///
