@@ -1,8 +1,8 @@
 """Executions of three steps per second of processor time, on SQLite, on PostgreSQL and on Temporal's dev server, and how long a step takes.
 
 Each engine runs as its users run it: Breakwater as one process, also as a worker of Temporal's dev server; Temporal as that server on a SQLite
-file, with a worker in Python. The
-steps are requests to the same sink, whose processor time is not counted; that of the worker and of PostgreSQL is."""
+file, with a worker in Python. The steps are requests to the same sink, whose processor time is not counted; that of the worker and of
+PostgreSQL is."""
 
 import argparse
 import asyncio
@@ -71,8 +71,16 @@ def wait_for(look, within=90):
     raise TimeoutError("it did not come")
 
 
-async def measured(count, callers, one, pids):
-    """Runs `one` so often from so many callers at once. Executions per second, per second of processor time, and milliseconds each."""
+async def measured(count, callers, alone, one, pids):
+    """Runs `one` `alone` times by itself once it is warm, and then `count` times from so many callers at once. Executions per second and per
+    second of processor time, and milliseconds of an execution, and of a step by itself."""
+    for number in range(alone // 2):
+        await one(number)
+    alone_took = []
+    for number in range(alone):
+        began = time.monotonic()
+        await one(number)
+        alone_took.append((time.monotonic() - began) / 3)
     numbers, took = iter(range(count)), []
 
     async def caller():
@@ -91,7 +99,7 @@ async def measured(count, callers, one, pids):
         "per_cpu_second": count / used,
         "ms_median": 1000 * statistics.median(took),
         "ms_p99": 1000 * took[int(len(took) * 0.99) - 1],
-        "ms_per_step_alone": None,
+        "ms_per_step_alone": 1000 * statistics.median(alone_took),
     }
 
 
@@ -115,16 +123,7 @@ async def breakwater(binary, count, callers, sink, config, database=()):
                 answer = await client.post("/api/workflows/three/execute", json={"input_data": {"n": number}})
                 assert answer.status_code == 200, answer.text
 
-            for number in range(50):
-                await one(number)
-            alone = []
-            for number in range(100):
-                began = time.monotonic()
-                await one(number)
-                alone.append((time.monotonic() - began) / 3)
-            result = await measured(count, callers, one, [process.pid, *database])
-            result["ms_per_step_alone"] = 1000 * statistics.median(alone)
-            return result
+            return await measured(count, callers, 100, one, [process.pid, *database])
     finally:
         stop(process)
         shutil.rmtree(home, ignore_errors=True)
@@ -182,16 +181,7 @@ async def temporal(count, callers, sink):
             async def one(number):
                 await client.execute_workflow(Three.run, {"n": number}, id=f"bench-{run}-{random.randrange(1 << 60)}", task_queue=QUEUE)
 
-            for number in range(20):
-                await one(number)
-            alone = []
-            for number in range(30):
-                began = time.monotonic()
-                await one(number)
-                alone.append((time.monotonic() - began) / 3)
-            result = await measured(count, callers, one, [server.pid, worker.pid])
-            result["ms_per_step_alone"] = 1000 * statistics.median(alone)
-            return result
+            return await measured(count, callers, 30, one, [server.pid, worker.pid])
         finally:
             stop(worker)
 

@@ -10,11 +10,12 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use breakwater_tests::{postgres, temporal};
 
 use self::summary::Summary;
 use self::watched::Heard;
 use crate::workspace::{self, Workspace};
-use crate::{command, flask, guests, postgres, system_packages, temporal};
+use crate::{command, flask, guests, python_package, system_packages};
 
 /// Workspaces of guest code whose tests run natively.
 const GUEST_WORKSPACES: [&str; 2] = ["guest/rust", "plugins"];
@@ -31,8 +32,8 @@ pub(crate) fn run(workspace: &Workspace, filter: Option<&str>) -> Result<ExitCod
     system_packages::ensure_software_opengl();
     system_packages::ensure_test_programs();
     let target = workspace::target_folder(workspace.root());
-    postgres::ensure(&target);
-    temporal::ensure(&target);
+    python_package::ensure("PostgreSQL", &target.join(postgres::FOLDER), postgres::PACKAGE);
+    python_package::ensure("Temporal", &target.join(temporal::FOLDER), temporal::PACKAGE);
     flask::ensure(&target);
     guests::build_plugins(workspace.root())?;
     let components = guests::build_test_guests(workspace.root())?;

@@ -38,11 +38,11 @@ pub(crate) async fn passes_outputs_on_and_writes_everything_down(bed: &Bed) {
 
 pub(crate) async fn makes_inputs_of_what_is_known(bed: &Bed) {
     let steps = json!([{ "id": "a-b", "operation": "add", "input": "input.x", "next": "last" },
-        { "id": "last", "operation": "echo", "input": "{first: steps.\"a-b\", of: input.x, who: context.who, before: previous}", "next": null }]);
+        { "id": "last", "operation": "echo", "input": "{first: steps.\"a-b\", under: steps.a_b, of: input.x, who: context.who, before: previous}", "next": null }]);
     bed.steps(steps).await;
     let start = Start { context: [("who".to_owned(), json!("me"))].into(), ..start(json!({ "x": 1 })) };
     let id = bed.executor.start(start).await.unwrap().execution.id;
-    assert_eq!(bed.ends(&id).await.output.unwrap(), json!({ "first": 2, "of": 1, "who": "me", "before": 2 }));
+    assert_eq!(bed.ends(&id).await.output.unwrap(), json!({ "first": 2, "under": 2, "of": 1, "who": "me", "before": 2 }));
 }
 
 pub(crate) async fn gives_the_result_that_is_asked_for(bed: &Bed) {

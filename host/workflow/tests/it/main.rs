@@ -2,12 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on ends")]
 
-mod commands;
 mod conforms;
 mod crash;
+mod embedded;
 #[path = "../executor/conformance.rs"]
 mod executor;
 #[path = "../records/conformance.rs"]
 mod records;
-mod steps;
 mod support;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use breakwater_core::{BoxFuture, CallSnapshot, Failure, FailureKind, OperationEffect};
 use breakwater_workflow::{
-    Clock, Definition, EmbeddedConfig, EmbeddedExecutor, Execution, ExecutionStatus, Executor, MemoryWorkflowRecords, Start, StepAnswer,
-    StepCall, StepOperation, StepRunner, Workflow, WorkflowRecords, WorkflowStatus,
+    Clock, Definition, EmbeddedConfig, EmbeddedExecutor, Execution, Executor, MemoryWorkflowRecords, Start, StepAnswer, StepCall,
+    StepOperation, StepRunner, Workflow, WorkflowRecords, WorkflowStatus,
 };
 use serde_json::{Value, json};
 
@@ -138,17 +138,6 @@ impl Bed {
         self.put(json!({ "name": "w", "steps": steps })).await;
         let id = self.start(input).await;
         self.ends(&id).await
-    }
-
-    pub(crate) async fn until(&self, id: &str, status: ExecutionStatus) -> Execution {
-        loop {
-            let execution = self.executor.get(id).await.unwrap();
-            if execution.status == status {
-                return execution;
-            }
-            assert!(!execution.status.is_final(), "{execution:?}");
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
     }
 }
 
