@@ -26,6 +26,7 @@ mod query;
 mod routes;
 mod server;
 mod stall;
+mod unread;
 mod wire;
 
 pub use app::{AppState, openapi, router};

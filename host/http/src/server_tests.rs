@@ -1,5 +1,6 @@
 //! Over real sockets.
 
+use axum::body::Body;
 use axum::routing::{get, post};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Notify;
@@ -118,6 +119,54 @@ async fn a_client_still_sending_a_refused_body_gets_the_refusal() {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+}
+
+/// Reads one answer whose body is at most `x`s or a problem, and leaves the connection open. Its head, in lower case.
+async fn head_of_answer(stream: &mut TcpStream) -> String {
+    let mut answer = Vec::new();
+    loop {
+        let text = String::from_utf8_lossy(&answer).to_lowercase();
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length = head.split_once("content-length: ").unwrap().1.lines().next().unwrap().parse::<usize>().unwrap();
+            if body.len() >= length {
+                return head.to_owned();
+            }
+        }
+        assert_ne!(stream.read_buf(&mut answer).await.unwrap(), 0, "the connection ended within an answer: {text}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_ends_for_a_body_nobody_read_says_so_in_the_answer() {
+    let server = start(HttpConfig::default()).await;
+    let large = format!("POST /nowhere HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n{}", 1 << 20, "x".repeat(1 << 20));
+    let counted = format!("POST /read HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n20000\r\n{}", "x".repeat(1 << 17));
+    let waiting = "POST /nowhere HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\nexpect: 100-continue\r\n\r\n".to_owned();
+    let unfinished = "POST /nowhere HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\nxx".to_owned();
+    for (request, status) in [(large, "404"), (counted, "413"), (waiting, "404"), (unfinished, "404")] {
+        let answer = exchange(server.address, &request).await.to_lowercase();
+        let head = answer.split_once("\r\n\r\n").unwrap().0;
+        assert!(head.starts_with(&format!("http/1.1 {status}")) && head.contains("\r\nconnection: close"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_is_used_again_after_a_small_body_that_nobody_read() {
+    let server = start(HttpConfig::default()).await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let chunked = format!("transfer-encoding: chunked\r\n\r\n7d00\r\n{}\r\n0\r\n\r\n", "x".repeat(32_000));
+    let announced = format!("content-length: 60000\r\n\r\n{}", "x".repeat(60_000));
+    // The second one is read in part, up to where the body is too large.
+    for (path, body, status) in [("/nowhere", &announced, "404"), ("/read", &chunked, "413"), ("/nowhere", &chunked, "404")] {
+        let (head, rest) = body.split_once("\r\n\r\n").unwrap();
+        stream.write_all(format!("POST {path} HTTP/1.1\r\nhost: x\r\n{head}\r\n\r\n").as_bytes()).await.unwrap();
+        tokio::task::yield_now().await;
+        stream.write_all(rest.as_bytes()).await.unwrap();
+        let head = head_of_answer(&mut stream).await;
+        assert!(head.starts_with(&format!("http/1.1 {status}")) && !head.contains("connection: close"), "{head}");
+    }
+    stream.write_all(b"POST /read HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\nabc").await.unwrap();
+    assert!(head_of_answer(&mut stream).await.starts_with("http/1.1 200"));
 }
 
 #[tokio::test]
