@@ -15,6 +15,7 @@ from breakwater_client import (
     ServiceIntegrationError,
     ServiceUnavailableError,
     ValidationError,
+    request_id_scope,
 )
 from fake_breakwater import Answer
 from support import ClientTestCase, paused_time
@@ -54,9 +55,30 @@ class Errors(ClientTestCase):
         error = self.failure(Answer.problem(404, "service.unknown"))
         self.assertEqual((error.resource_type, error.resource_id, error.code), ("service", "456", "service.unknown"))
 
-    def test_a_wrong_base_url_is_not_a_missing_resource(self) -> None:
-        error = self.failure(Answer.problem(404, "http.no-such-route"))
-        self.assertIs(type(error), ServiceIntegrationError)
+    def test_another_404_is_not_a_missing_resource(self) -> None:
+        wrong_address = [Answer.problem(404, "http.no-such-route"), Answer(404, b"<html>a proxy</html>")]
+        for answer in [*wrong_address, Answer.problem(404, "upstream.unknown"), Answer.problem(404, "operation.unknown")]:
+            self.assertIs(type(self.failure(answer)), ServiceIntegrationError, answer)
+
+    async def test_what_a_service_answered_is_not_what_breakwater_has_or_was_sent(self) -> None:
+        for status, answered in ((404, 404), (400, 422), (502, 401)):
+            details = {"service_name": "text-extraction", "status": answered, "error_code": "NO_TEXT"}
+            self.fake.tell(Answer.problem(status, "upstream.status", "it refused", details=details))
+            with self.assertRaises(ServiceIntegrationError) as caught:
+                await self.client.execute_service_action("456", "extract", {})
+            error = caught.exception
+            self.assertIs(type(error), ServiceIntegrationError)
+            self.assertEqual((error.code, error.status_code, error.service_name), ("upstream.status", status, "text-extraction"))
+            self.assertEqual((error.details, error.correlation_id), (details, "c-1"))
+        self.assertIs(type(self.failure(Answer.problem(422, "upstream.response-too-large"))), ServiceIntegrationError)
+        self.assertIs(type(self.failure(Answer.problem(422, "plugin.memory"))), ServiceIntegrationError)
+        self.assertIs(type(self.failure(Answer.problem(400, "upstream.request-invalid"))), ValidationError)
+
+    def test_places_are_kept_whatever_the_kind(self) -> None:
+        violations = [{"pointer": "/steps/0/service", "message": "it is not there"}]
+        for status, code in ((409, "workflow.not-executable"), (502, "service.output-invalid")):
+            error = self.failure(Answer.problem(status, code, violations=violations, details={"a": 1}))
+            self.assertEqual(error.details, {"a": 1, "violations": violations})
 
     def test_conflicts_are_told_apart(self) -> None:
         self.assertIs(type(self.failure(Answer.problem(409, "service.name-taken"))), ConflictError)
@@ -103,6 +125,68 @@ class Errors(ClientTestCase):
             await self.client.execute_workflow("123", {})
         self.assertEqual((caught.exception.execution_id, caught.exception.details["step"]), ("e-1", "extract-text"))
         self.assertEqual((len(self.fake.asked), self.client.circuit_breaker.failures), (1, 0))
+
+    async def failed_step(self, status: int, retryable: bool, **details: Any) -> MaxRetriesExceededError:
+        details |= {"execution_id": "e-1", "step": "extract-text"}
+        answer = Answer.problem(status, "workflow.max-retries-exceeded", "it failed 4 times", retryable=retryable, details=details)
+        self.fake.tell(answer)
+        with self.assertRaises(MaxRetriesExceededError) as caught:
+            await self.client.execute_workflow("123", {})
+        error = caught.exception
+        self.assertEqual((error.code, error.status_code, error.message), ("workflow.max-retries-exceeded", status, "it failed 4 times"))
+        self.assertEqual((error.correlation_id, error.execution_id, error.details["step"]), ("c-1", "e-1", "extract-text"))
+        self.assertEqual((error.attempts, error.service_name), (4, "text-extraction"))
+        self.assertEqual((error.last_error.correlation_id, error.last_error.execution_id), ("c-1", "e-1"))
+        self.assertEqual((len(self.fake.asked), self.client.circuit_breaker.failures), (1, 0))
+        return error
+
+    async def test_a_step_that_breakwater_repeated_in_vain_says_how_often_and_why(self) -> None:
+        named = {"service_name": "text-extraction"}
+        away = await self.failed_step(
+            503, True, attempts=4, last_code="upstream.no-endpoint", last_error="nobody is there", last_detail=named
+        )
+        self.assertIs(type(away.last_error), ServiceUnavailableError)
+        self.assertEqual((str(away.last_error), away.last_error.code), ("nobody is there", "upstream.no-endpoint"))
+        self.assertEqual((away.last_error.service_name, away.last_error.details), ("text-extraction", named))
+
+        answered = {**named, "status": 503}
+        busy = await self.failed_step(502, False, attempts=4, last_code="upstream.status", last_error="503", last_detail=answered)
+        self.assertIs(type(busy.last_error), ServiceUnavailableError)
+        self.assertEqual((busy.last_error.service_name, busy.last_error.details["status"]), ("text-extraction", 503))
+
+        doubtful = {**named, "last_code": "upstream.timeout"}
+        doubt = await self.failed_step(
+            500, False, attempts=4, last_code="call.outcome-unknown", last_error="who knows", last_detail=doubtful
+        )
+        self.assertIs(type(doubt.last_error), ServiceIntegrationError)
+        self.assertEqual((doubt.last_error.code, doubt.last_error.service_name), ("call.outcome-unknown", "text-extraction"))
+
+        inner = {"attempts": 2, "last_code": "upstream.timeout", "last_error": "too late", "last_detail": named}
+        outer = await self.failed_step(504, True, attempts=4, last_code="workflow.max-retries-exceeded", last_error="2", last_detail=inner)
+        assert isinstance(outer.last_error, MaxRetriesExceededError)
+        self.assertEqual((outer.last_error.attempts, outer.last_error.last_error.code), (2, "upstream.timeout"))
+
+    def test_a_service_without_a_name_is_not_taken_for_breakwater(self) -> None:
+        details = {"execution_id": "e-1", "attempts": 4, "last_code": "workflow.budget-exhausted", "last_error": "used up"}
+        last = self.failure(Answer.problem(503, "workflow.max-retries-exceeded", details=details)).last_error
+        self.assertEqual((type(last), last.code, last.service_name), (ServiceIntegrationError, "workflow.budget-exhausted", None))
+
+    def test_one_that_says_nothing_more_is_told_all_the_same(self) -> None:
+        for details in ({}, {"attempts": [], "last_code": None, "last_detail": "x"}, [1]):
+            error = self.failure(Answer.problem(500, "workflow.max-retries-exceeded", details=details))
+            self.assertIs(type(error), MaxRetriesExceededError)
+            self.assertEqual((error.attempts, str(error.last_error), error.service_name), (1, "no", None))
+
+    def test_what_did_not_come_in_time_within_a_workflow_is_nobody_who_is_away(self) -> None:
+        for code in ("workflow.signal-timeout", "workflow.timeout", "execution.timeout"):
+            error = self.failure(Answer.problem(504, code, details={"execution_id": "e-1", "step": "approval"}))
+            self.assertIs(type(error), ServiceIntegrationError)
+            self.assertEqual((error.service_name, error.details["step"], error.execution_id), (None, "approval", "e-1"))
+
+    def test_the_call_is_named_also_where_somebody_else_answered(self) -> None:
+        with request_id_scope("req-7"):
+            for answer in (Answer(500, b"a proxy"), Answer(200, b"<html>"), Answer(503, b"")):
+                self.assertEqual(self.failure(answer).correlation_id, "req-7", answer)
 
     def test_nobody_there_and_a_connection_that_breaks_are_unavailable(self) -> None:
         with socket.socket() as held, paused_time() as pauses:

@@ -8,7 +8,13 @@ import unittest
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from breakwater_client import CircuitBreaker, MaxRetriesExceededError, ServiceIntegrationClient, ServiceUnavailableError
+from breakwater_client import (
+    CircuitBreaker,
+    MaxRetriesExceededError,
+    ServiceIntegrationClient,
+    ServiceIntegrationError,
+    ServiceUnavailableError,
+)
 from live import DEAD_URL, DOCUMENT, TEXT_SERVICE_URL, LiveTestCase
 
 
@@ -28,15 +34,39 @@ class Services(LiveTestCase):
         self.assertEqual(error.service_name, "py-away")
         self.assertEqual(self.client.circuit_breaker.failures, 0)
 
+    async def test_a_step_that_is_not_repeated_names_its_service_too(self) -> None:
+        await self.service("py-once-away", endpoint=nobody())
+        step = {"id": "a", "service": "py-once-away", "action": "extract", "retry": {"max_retries": 0}, "next": None}
+        workflow = await self.workflow("py-once-away", [step])
+        with self.assertRaises(ServiceUnavailableError) as caught:
+            await self.client.execute_workflow(workflow["id"], DOCUMENT)
+        self.assertEqual((caught.exception.service_name, self.client.circuit_breaker.failures), ("py-once-away", 0))
+
+    async def test_what_a_service_does_not_have_is_no_resource_of_breakwater(self) -> None:
+        service = await self.service("py-elsewhere")
+        await self.client.update_service(service["id"], actions=[{"name": "translate"}])
+        steps = [{"id": "a", "service": "py-elsewhere", "action": "translate", "next": None}]
+        workflow = await self.workflow("py-elsewhere", steps)
+        for call in (
+            self.client.execute_service_action(service["id"], "translate", DOCUMENT),
+            self.client.execute_workflow(workflow["id"], DOCUMENT),
+        ):
+            with self.assertRaises(ServiceIntegrationError) as caught:
+                await call
+            error = caught.exception
+            self.assertEqual((type(error), error.code), (ServiceIntegrationError, "upstream.status"))
+            self.assertEqual((error.service_name, error.details["status"]), ("py-elsewhere", 404))
+
     async def test_a_step_that_failed_is_done_again_once_its_service_is_back(self) -> None:
         service = await self.service("py-returns", endpoint=nobody())
         steps = [{"id": "extract-text", "service": "py-returns", "action": "extract", "next": None}]
         workflow = await self.workflow("py-returns", steps)
-        with self.assertRaises(ServiceUnavailableError) as caught:
+        with self.assertRaises(MaxRetriesExceededError) as caught:
             await self.client.execute_workflow(workflow["id"], DOCUMENT)
-        execution_id = caught.exception.execution_id
+        last, execution_id = caught.exception.last_error, caught.exception.execution_id
         assert execution_id is not None
-        self.assertEqual(caught.exception.details["step"], "extract-text")
+        self.assertEqual((caught.exception.attempts, caught.exception.details["step"]), (4, "extract-text"))
+        self.assertEqual((type(last), last.service_name), (ServiceUnavailableError, "py-returns"))
         failed = self.client.get_workflow_execution_status(execution_id)
         self.assertEqual((failed["status"], failed["error"]["step"]), ("FAILED", "extract-text"))
         await self.client.update_service(service["id"], endpoint=TEXT_SERVICE_URL)

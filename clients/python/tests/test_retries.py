@@ -82,6 +82,8 @@ class Breaker(ClientTestCase):
         # The second call's second failure is the fifth in a row.
         error = self.fails(ServiceUnavailableError)
         self.assertEqual((error.code, error.service_name, error.retry_after), ("client.circuit-open", "service-integration", 30.0))
+        assert isinstance(error.__cause__, ServiceUnavailableError)
+        self.assertEqual((error.__cause__.code, error.correlation_id), ("http.overloaded", self.fake.asked[-1].headers["x-correlation-id"]))
         self.assertEqual((len(self.fake.asked), self.client.circuit_breaker.state), (5, "open"))
         with self.assertRaises(ServiceUnavailableError):
             await self.client.create_workflow("a")
@@ -103,7 +105,7 @@ class Breaker(ClientTestCase):
     def test_a_registered_service_that_is_away_and_mistakes_open_nothing(self) -> None:
         self.fake.tell(Answer.problem(503, "upstream.connection", details={"service_name": "text-extraction"}))
         for _ in range(4):
-            self.fails(MaxRetriesExceededError)
+            self.assertEqual(self.fails(MaxRetriesExceededError).service_name, "text-extraction")
         self.assertEqual((self.client.circuit_breaker.state, self.client.circuit_breaker.failures), ("closed", 0))
 
     def test_one_trial_at_a_time_and_one_that_never_ends_is_forgotten(self) -> None:

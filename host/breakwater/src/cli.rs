@@ -5,6 +5,7 @@ mod search;
 mod service;
 mod sheet;
 mod sidecar;
+mod values;
 mod workflow;
 
 use std::net::SocketAddr;
@@ -139,22 +140,22 @@ pub(crate) struct CropArguments {
     #[arg(long, default_value = breakwater_operations::plan::DEFAULT_STRATEGY)]
     pub(crate) strategy: String,
     /// Ratio of the crop, such as 4:6; without it, that of --width and --height
-    #[arg(long)]
+    #[arg(long, required_unless_present_all = ["width", "height"])]
     pub(crate) ratio: Option<AspectRatio>,
     /// Parameters of the strategy: a JSON object
-    #[arg(long, value_name = "JSON")]
+    #[arg(long, value_name = "JSON", value_parser = values::object)]
     pub(crate) parameters: Option<serde_json::Value>,
     /// Format of the results: jpeg, png, webp or avif; without it, that of each picture
-    #[arg(long)]
+    #[arg(long, value_parser = values::written_format)]
     pub(crate) format: Option<Format>,
     /// Quality of the results, 1 to 100
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=100))]
     pub(crate) quality: Option<u8>,
     /// Columns of the results
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) width: Option<u32>,
     /// Rows of the results
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) height: Option<u32>,
     /// Keep the EXIF data of the pictures
     #[arg(long)]
@@ -178,7 +179,7 @@ pub(crate) struct DetectArguments {
     #[arg(long, value_delimiter = ',')]
     pub(crate) types: Vec<DetectionKind>,
     /// The least confidence, 0 to 1
-    #[arg(long)]
+    #[arg(long, value_parser = values::number(0.0, 1.0))]
     pub(crate) threshold: Option<f32>,
     /// Print one JSON object a picture
     #[arg(long)]
@@ -305,5 +306,40 @@ mod tests {
         let cli = Cli::parse_from(["breakwater", "call", "detect-objects", "--attach", "a.jpg", "--attach", "b.jpg", "--input", "-"]);
         assert!(matches!(cli.command, Command::Call(call) if call.attach.len() == 2 && call.server.port() == Some(8080)));
         assert!(Cli::try_parse_from(["breakwater", "call"]).is_err(), "a call names an operation");
+    }
+
+    #[test]
+    fn a_crop_has_a_ratio_and_parameters_that_are_an_object() {
+        let parse = |arguments: &[&str]| Cli::try_parse_from([&["breakwater", "crop", "a.jpg"], arguments].concat());
+        let Ok(Cli { command: Command::Crop(crop) }) = parse(&["--ratio", "4:6", "--parameters", r#"{"x": 0.1}"#]) else {
+            panic!("a crop")
+        };
+        assert_eq!(crop.parameters, Some(serde_json::json!({ "x": 0.1 })));
+        assert!(parse(&["--width", "40", "--height", "60"]).is_ok(), "both edges say the ratio");
+        for missing in [&[][..], &["--width", "40"], &["--height", "60"]] {
+            let refused = parse(missing).unwrap_err();
+            assert!(refused.exit_code() == 2 && refused.to_string().contains("--ratio <RATIO>"), "{missing:?}: {refused}");
+        }
+    }
+
+    #[test]
+    fn what_is_out_of_range_is_wrong_usage_and_names_its_argument() {
+        let crop = ["breakwater", "crop", "a.jpg", "--ratio", "4:6"];
+        let detect = ["breakwater", "detect", "a.jpg"];
+        for (command, argument, value) in [
+            (&crop[..3], "--ratio", "0:1"),
+            (&crop, "--parameters", "[]"),
+            (&crop, "--parameters", "{"),
+            (&crop, "--format", "gif"),
+            (&crop, "--quality", "0"),
+            (&crop, "--quality", "101"),
+            (&crop, "--width", "0"),
+            (&crop, "--height", "0"),
+            (&detect, "--threshold", "1.5"),
+        ] {
+            let refused = Cli::try_parse_from([command, &[argument, value]].concat()).unwrap_err();
+            let named = refused.to_string().contains(&format!("'{argument} <"));
+            assert!(refused.exit_code() == 2 && named, "{argument} {value}: {refused}");
+        }
     }
 }

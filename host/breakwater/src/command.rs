@@ -25,3 +25,6 @@ mod local;
 mod pictures;
 mod search_page;
 mod signals;
+
+/// What a shell shows for a process that Ctrl-C ended.
+const INTERRUPTED: u8 = 130;

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 pub(crate) use refusal::Refusal;
 pub(crate) use sidecars::Order;
-pub(crate) use workflows::{Answered, Execute, Steer};
+pub(crate) use workflows::{Execute, Steer};
 
 /// Compiling and probing a plugin takes seconds; an answer that takes longer than this will not come.
 const TIMEOUT: Duration = Duration::from_secs(300);

@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use serde_json::json;
 
 use crate::body::{self, BodyError, BodyLimits};
-use crate::json::unknown_field;
+use crate::json::{told_at, unknown_field};
 
 /// Fields whose bytes are a picture.
 const PICTURES: [&str; 4] = ["image", "images", "file", "files"];
@@ -161,11 +161,12 @@ pub(crate) fn field_invalid(name: &str, problem: &str) -> Failure {
     at(name, "request.field-invalid", problem)
 }
 
-/// A failure with the field's place.
+/// A failure with the field's place; without a name it is about the whole.
 pub(crate) fn at(name: &str, code: &'static str, problem: &str) -> Failure {
     let problem: String = problem.chars().take(300).collect();
-    let violation = json!({ "violations": [{ "pointer": format!("/{name}"), "message": problem }] });
-    Failure::invalid(code, format!("{name}: {problem}")).with_detail(violation)
+    let pointer = if name.is_empty() { String::new() } else { format!("/{name}") };
+    let violation = json!({ "violations": [{ "pointer": pointer, "message": problem }] });
+    Failure::invalid(code, told_at(name, &problem)).with_detail(violation)
 }
 
 fn invalid(problem: &str) -> Failure {
@@ -229,6 +230,8 @@ mod tests {
         assert_eq!(failure.code, "request.field-invalid");
         assert_eq!(failure.detail.unwrap()["violations"][0]["pointer"], "/width");
         assert_eq!(form.json::<serde_json::Value>("note").unwrap_err().code, "request.field-invalid");
+        let whole = field_invalid("", "is wrong");
+        assert_eq!((&*whole.message, &whole.detail.unwrap()["violations"][0]["pointer"]), ("is wrong", &json!("")));
     }
 
     #[tokio::test]

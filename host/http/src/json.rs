@@ -31,8 +31,13 @@ pub(crate) fn read<T: Known>(bytes: &[u8]) -> Result<T, Failure> {
         let pointer = pointer(error.path());
         let message: String = error.into_inner().to_string().chars().take(300).collect();
         let detail = json!({ "violations": [{ "pointer": pointer, "message": message }] });
-        Failure::invalid("request.field-invalid", format!("{pointer}: {message}")).with_detail(detail)
+        Failure::invalid("request.field-invalid", told_at(&pointer, &message)).with_detail(detail)
     })
+}
+
+/// What is wrong, after its place, if it is not about the whole.
+pub(crate) fn told_at(place: &str, message: &str) -> String {
+    if place.is_empty() { message.to_owned() } else { format!("{place}: {message}") }
 }
 
 /// Reads a request whose body may be left out.
@@ -161,6 +166,10 @@ mod tests {
         const FIELDS: &'static [&'static str] = &["width", "boxes"];
     }
 
+    impl Known for Inner {
+        const FIELDS: &'static [&'static str] = &["x"];
+    }
+
     fn code(text: &str) -> (String, Option<Value>) {
         let failure = read::<Sample>(text.as_bytes()).unwrap_err();
         (failure.code.into_owned(), failure.detail)
@@ -170,6 +179,15 @@ mod tests {
     fn a_wrong_value_is_named_by_its_pointer() {
         let (code, detail) = code(r#"{"boxes":[{"x":1},{"x":"left"}]}"#);
         assert_eq!((code.as_str(), &detail.unwrap()["violations"][0]["pointer"]), ("request.field-invalid", &json!("/boxes/1/x")));
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_whole_is_told_without_a_place() {
+        let failure = read::<Inner>(b"{}").unwrap_err();
+        assert_eq!((&*failure.code, &*failure.message), ("request.field-invalid", "missing field `x`"));
+        assert_eq!(failure.detail.unwrap()["violations"], json!([{ "pointer": "", "message": "missing field `x`" }]));
+        let inner = read::<Sample>(br#"{"boxes":[{}]}"#).unwrap_err();
+        assert_eq!(inner.message, "/boxes/0: missing field `x`");
     }
 
     #[test]

@@ -74,6 +74,9 @@ pub struct Violation {
     pub pointer: String,
     /// What.
     pub message: String,
+    /// What kind, where kinds are told apart: docs/workflows.md lists those of a definition. Stable.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
 }
 
 /// An error as a client sees it.
@@ -117,7 +120,7 @@ impl Problem {
     pub fn of(failure: &Failure, correlation_id: &CorrelationId) -> Self {
         let (violations, details) = split(failure.detail.clone());
         let is_of_service = failure.code.starts_with(SERVICE_AREA);
-        let details = if is_of_service { details.map(without_bodies) } else { details };
+        let details = details.map(|details| shown(&failure.code, details));
         let status = status_of(failure).as_u16();
         let internal = failure.kind == FailureKind::Internal;
         let detail = if internal {
@@ -183,14 +186,22 @@ fn split(detail: Option<Value>) -> (Vec<Violation>, Option<Value>) {
     };
     let violation = |entry: &Value| {
         let text = |name: &str| entry.get(name).and_then(Value::as_str).map(str::to_owned);
-        Some(Violation { pointer: text("pointer")?, message: text("message")? })
+        Some(Violation { pointer: text("pointer")?, message: text("message")?, code: text("code") })
     };
     let listed = fields.remove("violations");
     let violations = listed.as_ref().and_then(Value::as_array).map(|list| list.iter().filter_map(violation).collect());
     (violations.unwrap_or_default(), (!fields.is_empty()).then_some(Value::Object(fields)))
 }
 
-/// What a service elsewhere answered is for the adapter that called it; it may hold anything. Its status stays.
+/// The detail of a failure as callers see it. What a service elsewhere answered is for the adapter that called it; it may hold anything. Its
+/// status stays.
+pub(crate) fn shown(code: &str, detail: Value) -> Value {
+    // A step that was tried several times tells the failure of its last attempt.
+    let of_last = detail.get("last_code").and_then(Value::as_str);
+    let is_of_service = code.starts_with(SERVICE_AREA) || of_last.is_some_and(|code| code.starts_with(SERVICE_AREA));
+    if is_of_service { without_bodies(detail) } else { detail }
+}
+
 fn without_bodies(mut detail: Value) -> Value {
     match &mut detail {
         Value::Object(fields) => {
@@ -269,7 +280,7 @@ mod tests {
     fn violations_stand_beside_the_other_details() {
         let detail = json!({ "violations": [{ "pointer": "/width", "message": "is too large" }], "max": 5 });
         let problem = Problem::of(&Failure::invalid("crop.size-invalid", "no").with_detail(detail), &id());
-        assert_eq!(problem.violations, [Violation { pointer: "/width".into(), message: "is too large".into() }]);
+        assert_eq!(problem.violations, [Violation { pointer: "/width".into(), message: "is too large".into(), code: None }]);
         assert_eq!(problem.details, Some(json!({ "max": 5 })));
         assert_eq!(problem.problem_type, "urn:breakwater:error:crop.size-invalid");
     }

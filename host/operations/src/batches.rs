@@ -12,10 +12,12 @@ mod folder;
 mod input;
 mod manifest;
 mod options;
+mod parameters;
 pub mod progress;
 mod results;
 mod starting;
 mod view;
+mod violations;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -133,7 +135,7 @@ impl Batches {
     /// As [`Self::get`]; `execution.state` (invalid request) when that cannot be done to one in its state.
     pub async fn command(&self, id: &str, wanted: Wanted) -> Result<Batch, Failure> {
         self.execution(id).await?;
-        let execution = self.workflows.executor().command(id, wanted).await?;
+        let execution = self.workflows.executor().command(id, wanted).await.map_err(of_batch)?;
         self.seen(execution).await
     }
 
@@ -177,4 +179,36 @@ fn unknown(id: &str) -> Failure {
     let id: String = id.chars().take(128).collect();
     let detail = json!({ "resource_type": "batch", "resource_id": id });
     Failure::new(FailureKind::NotFound, "batch.unknown", format!("there is no batch `{id}`")).with_detail(detail)
+}
+
+/// Says of a batch what is said of its execution, which its callers never see.
+fn of_batch(mut failure: Failure) -> Failure {
+    match &*failure.code {
+        "execution.state" => failure.message = told_of_batch(&failure.message),
+        "execution.key-reused" => {
+            failure.message = "the idempotency key belongs to another batch; use a new key for a new batch".to_owned();
+        }
+        _ => {}
+    }
+    failure
+}
+
+fn told_of_batch(message: &str) -> String {
+    message.replacen("the execution", "the batch", 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_is_not_told_of_as_an_execution() {
+        let failure = of_batch(Wanted::Resume.check(ExecutionStatus::Cancelled).unwrap_err());
+        assert_eq!(failure.code, "execution.state");
+        assert!(failure.message.starts_with("the batch is CANCELLED "), "{failure}");
+        let reused = of_batch(breakwater_workflow::admission::key_reused("1"));
+        assert!(reused.message.contains("batch") && !reused.message.contains("execution"), "{reused}");
+        assert_eq!(reused.detail, Some(json!({ "execution_id": "1" })));
+        assert_eq!(of_batch(unknown("x")).code, "batch.unknown");
+    }
 }

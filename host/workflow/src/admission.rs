@@ -1,15 +1,16 @@
 //! What an execution must fulfil to be accepted, whatever runs it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use breakwater_core::{Digest, Failure, FailureKind};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::definition::Definition;
+use crate::definition::{Definition, StepType};
 use crate::execution::{Execution, ExecutionStatus, NewSignal, Signal, Start};
 use crate::records::{RecordsError, WorkflowRecords, is_of_the_host};
 use crate::runner::StepRunner;
-use crate::walk::plan::for_each;
+use crate::validate::size::sequences;
 use crate::workflow::{Workflow, WorkflowStatus};
 
 /// The longest id that is looked up, in bytes.
@@ -39,7 +40,7 @@ pub async fn admit(records: &dyn WorkflowRecords, runner: &dyn StepRunner, start
         let message = format!("the workflow `{}` is {} and cannot be started", workflow.definition.name, workflow.status.name());
         return Err(Failure::invalid("workflow.inactive", message));
     }
-    refuse_unknown_operations(runner, &workflow.definition)?;
+    refuse_what_is_missing(records, runner, &workflow.definition).await?;
     if let Some(schema) = &workflow.definition.input_schema {
         runner.fits(schema, &start.input).map_err(input_invalid)?;
     }
@@ -73,23 +74,48 @@ pub fn digest(input: &Value) -> Digest {
     Digest::of(&serde_json::to_vec(input).unwrap_or_default())
 }
 
-/// A service may be registered after the workflow that uses it, but not after its execution.
-fn refuse_unknown_operations(runner: &dyn StepRunner, definition: &Definition) -> Result<(), Failure> {
-    let mut missing = Vec::new();
-    for_each(&definition.steps, &mut |step| {
-        let called = step.called().into_iter().chain(step.compensate.as_ref().and_then(|undo| undo.called()));
-        for operation in called.filter(|operation| runner.operation(operation).is_none()) {
-            missing.push(
-                serde_json::json!({ "pointer": "", "message": format!("the step `{}` calls `{operation}`, which is not there", step.id) }),
-            );
+/// Services, plugins and workflows may come after the workflow that uses them, but not after its execution.
+async fn refuse_what_is_missing(records: &dyn WorkflowRecords, runner: &dyn StepRunner, definition: &Definition) -> Result<(), Failure> {
+    let (mut missing, mut started) = (Vec::new(), BTreeMap::new());
+    for sequence in sequences(definition) {
+        for (place, step) in sequence.steps.iter().enumerate() {
+            let at = sequence.at(place);
+            let undo = step.compensate.as_ref().and_then(|undo| Some((format!("{at}/compensate"), undo.service.is_some(), undo.called()?)));
+            let called = step.called().map(|called| (at.clone(), step.service.is_some(), called));
+            for (at, of_service, operation) in called.into_iter().chain(undo).filter(|(_, _, called)| runner.operation(called).is_none()) {
+                missing.push(missing_operation(runner, &step.id, &at, of_service, &operation));
+            }
+            if let (StepType::Workflow, Some(workflow)) = (step.kind, &step.workflow) {
+                started.entry(workflow).or_insert_with(Vec::new).push((step, format!("{at}/workflow")));
+            }
         }
-    });
-    if missing.is_empty() {
-        return Ok(());
     }
-    let first = missing.first().and_then(|first| first["message"].as_str()).unwrap_or_default();
-    let message = format!("the workflow cannot be executed: {first}; register the service first");
-    Err(Failure::invalid("workflow.not-executable", message).with_detail(serde_json::json!({ "violations": missing })))
+    for (workflow, steps) in started {
+        let why = match records.workflow(workflow, None).await.map_err(stored)? {
+            Some(found) if found.status == WorkflowStatus::Active => continue,
+            Some(found) => format!("is {}; activate it first", found.status.name()),
+            None => "is not there; create it first".to_owned(),
+        };
+        missing.extend(steps.into_iter().map(|(step, pointer)| {
+            let message = format!("the step `{}` starts the workflow `{workflow}`, which {why}", step.id);
+            json!({ "pointer": pointer, "message": message })
+        }));
+    }
+    let Some(first) = missing.first().and_then(|first| first["message"].as_str()) else { return Ok(()) };
+    let more = if missing.len() > 1 { format!(" ({} problems)", missing.len()) } else { String::new() };
+    let message = format!("the workflow cannot be executed{more}: {first}");
+    Err(Failure::invalid("workflow.not-executable", message).with_detail(json!({ "violations": missing })))
+}
+
+fn missing_operation(runner: &dyn StepRunner, step: &str, at: &str, of_service: bool, operation: &str) -> Value {
+    let service = operation.rsplit_once('.').map(|(service, _)| service);
+    let (field, help) = match service {
+        Some(service) if runner.has_service(service) => (if of_service { "action" } else { "operation" }, "the service has no such action"),
+        Some(_) if of_service => ("service", "register the service first"),
+        Some(_) => ("operation", "register the service, or deploy the plugin, that brings it first"),
+        None => ("operation", "deploy the plugin that brings it first"),
+    };
+    json!({ "pointer": format!("{at}/{field}"), "message": format!("the step `{step}` calls `{operation}`, which is not there; {help}") })
 }
 
 /// Refuses what can be no id.
@@ -144,7 +170,7 @@ pub fn takes_no_signals(status: ExecutionStatus) -> Failure {
 #[must_use]
 pub fn key_reused(id: &str) -> Failure {
     let message = "the idempotency key belongs to an execution with another input; use a new key for a new execution";
-    Failure::invalid("execution.key-reused", message).with_detail(serde_json::json!({ "execution_id": id }))
+    Failure::invalid("execution.key-reused", message).with_detail(json!({ "execution_id": id }))
 }
 
 /// The failure of a start when this process is about to end.
@@ -168,7 +194,10 @@ fn check_key(key: &str) -> Result<(), Failure> {
 }
 
 fn input_invalid(failure: Failure) -> Failure {
-    let message = format!("the input does not fit the workflow: {}", failure.message);
+    let first = failure.detail.as_ref().and_then(|detail| detail["violations"].get(0));
+    let what = first.and_then(|first| Some((first["pointer"].as_str()?, first["message"].as_str()?)));
+    let what = what.map_or_else(|| failure.message.clone(), |(pointer, message)| told_at(pointer, message));
+    let message = format!("the input does not fit the workflow: {what}");
     let invalid = Failure::invalid("execution.input-invalid", message);
     match failure.detail {
         Some(detail) => invalid.with_detail(detail),
@@ -176,9 +205,15 @@ fn input_invalid(failure: Failure) -> Failure {
     }
 }
 
+/// What is wrong, after the place if it is not the whole.
+#[must_use]
+pub fn told_at(pointer: &str, message: &str) -> String {
+    if pointer.is_empty() { message.to_owned() } else { format!("{pointer}: {message}") }
+}
+
 pub(crate) fn unknown_workflow(id: &str) -> Failure {
     let id: String = id.chars().take(128).collect();
-    let detail = serde_json::json!({ "resource_type": "workflow", "resource_id": id });
+    let detail = json!({ "resource_type": "workflow", "resource_id": id });
     Failure::new(FailureKind::NotFound, "workflow.unknown", format!("there is no workflow `{id}`")).with_detail(detail)
 }
 
@@ -186,7 +221,7 @@ pub(crate) fn unknown_workflow(id: &str) -> Failure {
 #[must_use]
 pub fn unknown_execution(id: &str) -> Failure {
     let id: String = id.chars().take(128).collect();
-    let detail = serde_json::json!({ "resource_type": "execution", "resource_id": id });
+    let detail = json!({ "resource_type": "execution", "resource_id": id });
     Failure::new(FailureKind::NotFound, "execution.unknown", format!("there is no execution `{id}`")).with_detail(detail)
 }
 

@@ -1,6 +1,6 @@
 //! Whether a definition makes sense, found out before it is stored: every problem with the place it is at.
 //!
-//! [`parse`] reads a document, [`validate`] looks at what it says. Both are bounded in time and depth, whatever they are given.
+//! [`read`] reads a document, [`validate`] looks at what it says. Both are bounded in time and depth, whatever they are given.
 
 mod compatible;
 mod connections;
@@ -12,7 +12,7 @@ mod graph;
 mod ids;
 mod operations;
 mod shape;
-mod size;
+pub(crate) mod size;
 mod visible;
 
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use crate::definition::Definition;
 use crate::runner::StepOperation;
 use findings::Findings;
 pub use operations::started_workflows;
-pub use shape::parse;
+pub use shape::{Reading, parse, read};
 
 /// Steps of a definition, those within others too.
 pub const MAX_STEPS: usize = 1000;
@@ -52,6 +52,26 @@ pub struct Problem {
     pub message: String,
 }
 
+/// Problems that do not depend on anything else in the document.
+const CERTAIN: [&str; 16] = [
+    "action.unknown",
+    "branch.name-invalid",
+    "definition.name-invalid",
+    "expression.invalid",
+    "expression.unknown-name",
+    "expression.unknown-step",
+    "field.out-of-range",
+    "next.unknown",
+    "operation.unknown",
+    "schema.invalid",
+    "service.not-registered",
+    "step.id-ambiguous",
+    "step.id-doubled",
+    "step.id-invalid",
+    "subworkflow.cycle",
+    "subworkflow.unknown",
+];
+
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Report {
@@ -67,12 +87,29 @@ impl Report {
     pub fn is_valid(&self) -> bool {
         self.errors.is_empty()
     }
+
+    /// What is wrong with a document whose definition, as far as it is one, has this report: that it has not the shape of one, and of the
+    /// report what is so whatever the misshapen parts were meant to be.
+    #[must_use]
+    pub fn besides(self, misshapen: Vec<Problem>) -> Self {
+        if misshapen.is_empty() {
+            return self;
+        }
+        let room = MAX_PROBLEMS.saturating_sub(misshapen.len());
+        let certain = self.errors.into_iter().filter(|problem| CERTAIN.contains(&problem.code)).take(room);
+        let mut errors: Vec<Problem> = certain.chain(misshapen).collect();
+        errors.sort_by(|left, right| findings::order(&left.pointer, &right.pointer));
+        Self { errors, warnings: Vec::new() }
+    }
 }
 
 /// What the host knows when a definition is looked at.
 pub trait Known {
     /// The operation of this name: `service.action`, one of the host, or one of a plugin.
     fn operation(&self, name: &str) -> Option<StepOperation>;
+
+    /// The names of all operations, for what was probably meant.
+    fn operations(&self) -> Vec<String>;
 
     /// Whether a service of this name is registered.
     fn has_service(&self, name: &str) -> bool;

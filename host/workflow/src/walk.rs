@@ -92,6 +92,10 @@ impl Walk {
         let input = self.execution.input.clone();
         let halt = Halt::default();
         let (last, scope) = self.sequence(&self.plan.definition.steps, String::new(), scope, input, &halt).await?;
+        // What was seen to its end because it can be undone is the last step here.
+        if self.run.cancel.is_cancelled() {
+            return Err(Stop::Cancelled);
+        }
         match &self.plan.definition.output {
             Some(output) => Ok(self.plan.value(output, &scope.with_previous(&last))?),
             None => Ok(last),
@@ -150,8 +154,13 @@ impl Walk {
             Some(Progress::Failed { error }) => return self.instead(&place, error),
             _ => {}
         }
-        // A workflow that it has started is seen to, also when the execution is to end.
-        if !(found.is_some() && step.kind == StepType::Workflow) {
+        // A workflow that it has started is seen to, also when the execution is to end. So is what may have been done and can be undone.
+        let is_left_open = match step.kind {
+            StepType::Workflow => found.is_some(),
+            StepType::Action => self.run.cancel.is_cancelled() && action::may_have_been_done(step, found.as_ref()),
+            _ => false,
+        };
+        if !is_left_open {
             self.gate(place.halt).await?;
         }
         if let Some(when) = &step.when
@@ -169,7 +178,7 @@ impl Walk {
             Err(Stop::Failed(error)) => {
                 let error = of_step(*error, &step.id);
                 self.run.record_at(&path, Happened::Failed { error: error.clone() });
-                self.instead(&place, error)
+                if self.run.cancel.is_cancelled() { Err(Stop::Cancelled) } else { self.instead(&place, error) }
             }
             Err(stop) => Err(stop),
         }

@@ -124,6 +124,37 @@ async fn a_batch_tells_its_progress_and_gives_everything_in_one_archive() {
     let again = client.post(&format!("/v1/batches/{id}/retry"), &json!({})).await.unwrap().json().unwrap();
     assert_eq!((&again["retry_of"], &again["progress"]["total"]), (&json!(id), &json!(6)));
     assert_eq!(ended(&client, again["id"].as_str().unwrap()).await["progress"]["failed"], 6);
+    check_retries(&client, &home.path().join("media"), &names, &id, again["id"].as_str().unwrap()).await;
+}
+
+/// What failed is mended, and done again as often as that is asked for; `first` is a retry that has ended.
+async fn check_retries(client: &Client, media: &Path, names: &[String], id: &str, first: &str) {
+    for (index, name) in (0..).zip(names).filter(|(index, _)| is_broken(*index)) {
+        ImageBuffer::from_pixel(320, 240, Rgb([index as u8, 0, 0])).save(media.join("photos").join(name)).unwrap();
+    }
+    let retry = async |key: Option<&str>| {
+        let request = client.request(Method::POST, &format!("/v1/batches/{id}/retry"));
+        let request = if let Some(key) = key { request.header("idempotency-key", key) } else { request };
+        let batch = client.send(request).await.unwrap().json().unwrap();
+        batch["id"].as_str().unwrap_or_else(|| panic!("{batch}")).to_owned()
+    };
+    // A file where the output folder would be: what cannot be written is tried again and again, so that the retry goes on.
+    std::fs::rename(media.join("output"), media.join("aside")).unwrap();
+    std::fs::write(media.join("output"), "").unwrap();
+    let second = retry(None).await;
+    assert_ne!(second, first, "the first retry has ended");
+    assert_eq!(retry(None).await, second, "while it goes on, asking again is asking once");
+    std::fs::remove_file(media.join("output")).unwrap();
+    std::fs::rename(media.join("aside"), media.join("output")).unwrap();
+    let mended = ended(client, &second).await;
+    assert_eq!((&mended["progress"]["succeeded"], &mended["progress"]["failed"]), (&json!(6), &json!(0)), "{mended}");
+
+    let third = retry(Some("mended")).await;
+    assert!(third != second && third != first, "a key of its own is a retry of its own");
+    ended(client, &third).await;
+    assert_eq!(retry(Some("mended")).await, third, "one key is one retry, also after its end");
+    let other = client.request(Method::POST, &format!("/v1/batches/{first}/retry")).header("idempotency-key", "mended");
+    assert_problem(&client.send(other).await.unwrap(), 409, "execution.key-reused");
 }
 
 /// Looks at an archive with Python, which knows nothing of how it was written.
@@ -187,7 +218,10 @@ async fn a_batch_is_paused_goes_on_and_is_cancelled() {
     let cancelled = command(&client, &id, "cancel").await;
     assert_eq!(cancelled["status"], "CANCELLED");
     assert!(cancelled["progress"]["done"].as_u64().unwrap() < 120, "{cancelled}");
-    assert_problem(&client.post(&format!("/v1/batches/{id}/resume"), &json!({})).await.unwrap(), 409, "execution.state");
+    let refused = client.post(&format!("/v1/batches/{id}/resume"), &json!({})).await.unwrap();
+    assert_problem(&refused, 409, "execution.state");
+    let detail = refused.json().unwrap()["detail"].as_str().unwrap().to_owned();
+    assert!(detail.starts_with("the batch is CANCELLED"), "{detail}");
     let mut told = String::new();
     while let Some(piece) = stream.next().await {
         told.push_str(std::str::from_utf8(&piece.unwrap()).unwrap());
@@ -285,15 +319,19 @@ async fn what_is_wrong_with_a_batch_is_said_before_anything_runs() {
     let home = tempfile::tempdir().unwrap();
     pictures(&home.path().join("media/photos"), 1);
     std::fs::create_dir_all(home.path().join("media/empty")).unwrap();
-    std::fs::write(home.path().join("media/bad.jsonl"), "{\"image\": 1}\n").unwrap();
+    std::fs::write(home.path().join("media/bad.jsonl"), "\"/a.jpg\"\n\nnope\n{\"image_path\": 1}\n").unwrap();
     let (_service, client) = start(Launch::with_plugins().unwrap().at(home.path()));
     let images = json!(["/photos/p001.png"]);
+    let mut unfit = options();
+    unfit["strategy_parameters"] = json!({ "x": 7, "q": 1 });
     for (body, status, code) in [
         (json!({ "images": [] }), 400, "crop.ratio-missing"),
         (json!({ "images": [], "processing_options": options() }), 400, "batch.empty"),
         (json!({ "folder": "/empty", "processing_options": options() }), 400, "batch.empty"),
         (json!({ "folder": "/none", "processing_options": options() }), 404, "media.not-found"),
         (json!({ "folder": "/../etc", "processing_options": options() }), 400, "media.outside"),
+        (json!({ "folder": "/bad.jsonl", "processing_options": options() }), 400, "media.not-a-folder"),
+        (json!({ "images": images, "processing_options": unfit }), 400, "strategy.parameters-invalid"),
         (json!({ "manifest": "/bad.jsonl", "processing_options": options() }), 400, "batch.manifest-invalid"),
         (json!({ "images": [7], "processing_options": options() }), 400, "batch.entry-invalid"),
         (json!({ "images": images, "processing_options": { "target_aspect_ratio": "4:6", "quality": 0 } }), 400, "batch.options-invalid"),
@@ -311,6 +349,31 @@ async fn what_is_wrong_with_a_batch_is_said_before_anything_runs() {
         let answer = client.post("/v1/batches", &body).await.unwrap();
         assert_problem(&answer, status, code);
     }
+    let told = async |body: Value| {
+        let problem = client.post("/v1/batches", &body).await.unwrap().json().unwrap();
+        let violations = problem["violations"].as_array().unwrap();
+        let mut pointers: Vec<_> = violations.iter().map(|one| one["pointer"].as_str().unwrap().to_owned()).collect();
+        pointers.sort();
+        (pointers, problem)
+    };
+    let mut many = vec![json!("/a.jpg"); 500];
+    many.push(json!({ "image_pth": "/x" }));
+    let (pointers, _) = told(json!({ "images": many, "processing_options": { "colour": "red" } })).await;
+    assert_eq!(pointers, ["/images/500", "/images/500/image_pth", "/processing_options/colour"]);
+    let (pointers, problem) = told(json!({ "images": vec![7; 100], "processing_options": options() })).await;
+    assert_eq!((pointers.len(), &problem["details"]["more"]), (20, &json!(80)));
+    let (pointers, _) = told(json!({ "images": images, "processing_options": unfit })).await;
+    assert_eq!(pointers, ["/processing_options/strategy_parameters", "/processing_options/strategy_parameters/x"]);
+    let own =
+        json!(["/a.jpg", { "image_path": "/b.jpg", "strategy_parameters": { "y": 2 } }, { "image_path": "/c.jpg", "crop_strategy": "no" }]);
+    let (pointers, problem) = told(json!({ "images": own, "processing_options": options() })).await;
+    assert_eq!(
+        (pointers.join(" "), &problem["code"]),
+        ("/images/1/strategy_parameters/y /images/2".to_owned(), &json!("batch.entry-invalid"))
+    );
+    let (pointers, problem) = told(json!({ "manifest": "/bad.jsonl", "processing_options": options() })).await;
+    assert_eq!(pointers, ["/3", "/4/image_path"]);
+    assert_eq!(problem["detail"], "line 3 of the manifest: expected ident at column 2 (and 1 more)");
     assert_eq!(ok(&client.get("/v1/batches").await.unwrap())["total"], 0);
     for path in ["", "/results", "/events", "/archive"] {
         assert_problem(&client.get(&format!("/v1/batches/none{path}")).await.unwrap(), 404, "batch.unknown");

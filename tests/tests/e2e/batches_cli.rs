@@ -173,9 +173,8 @@ fn ctrl_c_ends_cleanly_and_only_one_runs_at_a_time() {
 fn folders_may_be_empty_unreadable_and_oddly_named() {
     use std::os::unix::ffi::OsStrExt as _;
     let bed = Bed::new(0);
-    let output = bed.run(&["--json"]);
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-    assert!(text(&output.stdout).contains("\"total\":0"), "{}", text(&output.stdout));
+    refused_as_empty(&bed);
+    assert!(!bed.out().exists(), "nothing is made for no pictures");
     let good = std::fs::read(breakwater_tests::artifacts::root().join("tests/images/camera.png")).unwrap();
     for name in [&b"o\xff dd.png"[..], b"same.png", b"same.PNG", "w e\u{301}ird \u{1f600}\n.png".as_bytes()] {
         std::fs::write(bed.photos().join(std::ffi::OsStr::from_bytes(name)), &good).unwrap();
@@ -194,6 +193,52 @@ fn folders_may_be_empty_unreadable_and_oddly_named() {
         .unwrap();
     assert!(text(&into.stderr).contains("cannot go where the pictures are"), "{}", text(&into.stderr));
     assert_unknown(bed.folder.path());
+
+    let before = bed.manifest();
+    std::fs::remove_dir_all(bed.photos()).unwrap();
+    std::fs::create_dir(bed.photos()).unwrap();
+    refused_as_empty(&bed);
+    assert_eq!(bed.manifest(), before, "what an earlier run did stays written down");
+}
+
+fn refused_as_empty(bed: &Bed) {
+    let output = bed.run(&["--json"]);
+    assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(1), ""), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("there is no image to work on in photos (batch.empty)"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn parameters_reach_the_strategy() {
+    let bed = Bed::new(1);
+    // A picture of 320x240 has a window of 160x240.
+    for (parameters, x) in [(&["--parameters", r#"{"x": 0.0}"#][..], 0), (&[], 80)] {
+        let output = bed.run(parameters);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        assert_eq!(bed.manifest()["items"][0]["crop"]["x"], x, "{parameters:?}");
+    }
+}
+
+#[test]
+fn what_cannot_be_meant_is_wrong_usage_before_anything_is_made() {
+    let bed = Bed::new(1);
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(Artifacts::locate().unwrap().binary);
+        command.current_dir(bed.folder.path()).args(["batch", "photos", "--out", "done"]).args(arguments).output().unwrap()
+    };
+    for (arguments, named) in [
+        (&["--aspect", "0:1"][..], "--aspect <RATIO>"),
+        (&[], "--aspect <RATIO>"),
+        (&["--ratio", "0:1"], "--ratio <RATIO>"),
+        (&["--aspect", "4:6", "--parameters", "[]"], "--parameters <JSON>"),
+        (&["--aspect", "4:6", "--format", "gif"], "jpeg, png, webp, avif"),
+        (&["--aspect", "4:6", "--quality", "0"], "--quality <QUALITY>"),
+        (&["--aspect", "4:6", "--width", "0"], "--width <WIDTH>"),
+    ] {
+        let output = run(arguments);
+        let said = text(&output.stderr);
+        assert!(output.status.code() == Some(2) && said.contains(named), "{arguments:?}: {said}");
+        assert!(!bed.out().exists(), "{arguments:?}");
+    }
 }
 
 fn assert_unknown(folder: &Path) {
@@ -203,10 +248,8 @@ fn assert_unknown(folder: &Path) {
         command.current_dir(folder).args(["batch", "photos", "--out", "other", "--data-dir", "data", "--plugins"]).arg(&artifacts.plugins);
         text(&command.args(arguments).output().unwrap().stderr)
     };
-    for (arguments, code) in [(&["--aspect", "1:1", "--strategy", "centre"][..], "strategy.unknown"), (&[], "crop.ratio-missing")] {
-        let said = run(arguments);
-        assert!(said.contains(code), "{said}");
-    }
+    let said = run(&["--aspect", "1:1", "--strategy", "centre"]);
+    assert!(said.contains("strategy.unknown"), "{said}");
 }
 
 #[test]

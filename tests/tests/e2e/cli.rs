@@ -53,6 +53,39 @@ fn crop_writes_a_picture_of_the_ratio_for_each_file() {
 }
 
 #[test]
+fn parameters_reach_the_strategy_of_a_crop() {
+    let folder = tempfile::tempdir().unwrap();
+    let astronaut = photograph("astronaut.png");
+    let left = |parameters: &str| {
+        let arguments = ["crop", "--json", "--ratio", "4:6", "--strategy", "center", "--parameters", parameters, &astronaut];
+        let answer: Value = serde_json::from_str(&succeeded(&breakwater(folder.path(), &arguments))).unwrap();
+        answer["crop"]["x"].as_u64().unwrap()
+    };
+    assert_eq!(left(r#"{"x": 0.0}"#), 0);
+    assert!(left("{}") > 50, "in the middle without it");
+}
+
+#[test]
+fn what_cannot_be_meant_is_wrong_usage() {
+    let folder = tempfile::tempdir().unwrap();
+    for (arguments, named) in [
+        (&["crop", "a.jpg"][..], "--ratio <RATIO>"),
+        (&["crop", "a.jpg", "--ratio", "4:0"], "--ratio <RATIO>"),
+        (&["crop", "a.jpg", "--ratio", "4:6", "--parameters", "{x: 1}"], "--parameters <JSON>"),
+        (&["crop", "a.jpg", "--ratio", "4:6", "--format", "gif"], "jpeg, png, webp, avif"),
+        (&["crop", "a.jpg", "--ratio", "4:6", "--height", "0"], "--height <HEIGHT>"),
+        (&["detect", "a.jpg", "--threshold", "2"], "--threshold <THRESHOLD>"),
+        (&["sheet", "a.jpg", "--out", "s.pdf", "--grid", "1x1", "--quality", "101"], "--quality <QUALITY>"),
+        (&["search", "a dress", "--min-similarity", "2"], "--min-similarity <NUMBER>"),
+    ] {
+        let output = breakwater(folder.path(), arguments);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(2) && said.contains(named), "{arguments:?}: {said}");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is made");
+}
+
+#[test]
 fn a_file_that_is_no_picture_fails_but_the_others_are_done() {
     let folder = tempfile::tempdir().unwrap();
     let text = folder.path().join("text.jpg");

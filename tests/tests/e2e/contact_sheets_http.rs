@@ -108,6 +108,21 @@ async fn what_cannot_be_meant_is_refused_with_its_code() {
     ] {
         assert_problem(&client().post("/v1/sheets", &body).await.unwrap(), status, code);
     }
+    for (name, value, detail) in [
+        ("grid_layout", json!({ "rows": "2", "columns": 2 }), "/grid_layout/rows: invalid type: string \"2\", expected u32"),
+        ("grid_layout", json!("2x2"), "/grid_layout: invalid type: string \"2x2\", expected an object with rows and columns"),
+        ("dpi", json!("high"), "/dpi: invalid type: string \"high\", expected u32"),
+    ] {
+        let mut body = json!({ "processed_images": names(1), "grid_layout": grid(1, 1) });
+        body[name] = value;
+        let answer = client().post("/v1/sheets", &body).await.unwrap();
+        assert_problem(&answer, 400, "request.field-invalid");
+        let problem = answer.json().unwrap();
+        assert_eq!(problem["detail"], detail);
+        assert!(problem["violations"][0]["pointer"].as_str().unwrap().starts_with(&format!("/{name}")), "{problem}");
+    }
+    let numbers = json!({ "processed_images": names(1), "grid_layout": grid(1, 1), "margin": 5, "gap": 2.5 });
+    assert_eq!(ok(&client().post("/v1/sheets", &numbers).await.unwrap())["placed"], 1, "a number is millimetres");
     let zero = client().call("compose-sheet", &json!({ "processed_images": names(1), "grid_layout": grid(1, 0) })).await.unwrap();
     assert_problem(&zero, 400, "operation.input-invalid");
 }

@@ -167,6 +167,9 @@ async fn everything_that_is_wrong_with_a_definition_is_told_at_once() {
     }
     let typo = json!({ "name": "a", "endpoint": "http://a", "acitons": [] });
     assert_problem(&client.post("/api/services", &typo).await.unwrap(), 400, "request.unknown-field");
+    let nothing = client.post("/api/services", &json!({})).await.unwrap();
+    assert_problem(&nothing, 400, "request.field-invalid");
+    assert_eq!((&nothing.json().unwrap()["detail"], pointers(&nothing)), (&json!("missing field `name`"), vec![String::new()]));
 }
 
 #[tokio::test]

@@ -1,10 +1,13 @@
 //! `breakwater service` and `breakwater workflow`, as a person types them.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Command, Output, Stdio};
 
+use breakwater_tests::artifacts::Artifacts;
 use breakwater_tests::external::ExternalService;
 use breakwater_tests::service::{Launch, Service};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -84,10 +87,25 @@ impl Shell {
         serde_json::from_slice(&self.run(&["workflow", "status", execution, "--json"]).stdout).unwrap()
     }
 
+    /// Keeps the workflow `waits`, which ends when it gets the signal `approved`.
+    fn applies_waits(&self) {
+        let waits = json!({ "name": "waits", "steps": [{ "id": "approval", "type": "signal", "signal": "approved" }] });
+        self.applied("workflow", &self.file("waits.json", &waits.to_string()));
+    }
+
     #[track_caller]
     fn applied(&self, what: &str, file: &Path) -> String {
         self.succeeds(&[what, "apply", file.to_str().unwrap()])
     }
+}
+
+/// The execution that a line says has started.
+fn started(line: &str) -> Option<&str> {
+    line.strip_prefix("execution ")?.strip_suffix(" started")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 #[tokio::test]
@@ -153,7 +171,9 @@ async fn workflows_are_applied_and_executed() {
     assert_eq!((&changed["version"], &changed["description"]), (&json!(2), &json!("")), "what the file leaves out goes");
 
     let run = ["workflow", "run", "document-sentiment", "--input", DOCUMENT, "--context", r#"{"request_id": "req-123"}"#];
-    let output: Value = serde_json::from_str(&shell.succeeds(&run)).unwrap();
+    let ran = shell.run(&run);
+    let output: Value = serde_json::from_slice(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {}", said(&ran)));
+    assert_eq!(text(&ran.stderr).lines().filter_map(started).count(), 1, "which execution it is, beside its output: {}", said(&ran));
     assert!(output["sentiment"].is_string() && output["score"].is_number(), "{output}");
     let keyed = [&run[..], &["--key", "order-7"]].concat();
     let (first, second) = (shell.json(&keyed), shell.json(&keyed));
@@ -174,7 +194,7 @@ async fn workflows_are_applied_and_executed() {
     let wrong =
         shell.file("wrong.json", &json!({ "name": "wrong", "steps": [{ "id": "a", "operation": "plan-crop", "next": "b" }] }).to_string());
     let refused = shell.fails(&["workflow", "apply", wrong.to_str().unwrap()]);
-    assert!(refused.contains("workflow.invalid") && refused.contains("  /steps/0/next: "), "{refused}");
+    assert!(refused.contains("workflow.invalid") && refused.matches("/steps/0/next: ").count() == 1, "{refused}");
 }
 
 #[tokio::test]
@@ -204,8 +224,7 @@ async fn an_execution_that_fails_says_why_and_goes_on_where_it_failed() {
 #[tokio::test]
 async fn an_execution_is_paused_resumed_signalled_and_cancelled() {
     let Some(shell) = Shell::start() else { return };
-    let waits = json!({ "name": "waits", "steps": [{ "id": "approval", "type": "signal", "signal": "approved" }] });
-    shell.applied("workflow", &shell.file("waits.json", &waits.to_string()));
+    shell.applies_waits();
     let begin = || shell.succeeds(&["workflow", "run", "waits", "--no-wait"]).trim().to_owned();
     let status = |execution: &str| shell.status(execution)["status"].as_str().unwrap().to_owned();
     let (first, second) = (begin(), begin());
@@ -223,4 +242,24 @@ async fn an_execution_is_paused_resumed_signalled_and_cancelled() {
     assert!(shell.fails(&["workflow", "status", &second]).contains("is CANCELLED"));
     assert!(shell.fails(&["workflow", "cancel", &first]).contains("execution.state"));
     assert!(shell.fails(&["workflow", "status", "nothing"]).contains("execution.unknown"));
+}
+
+#[tokio::test]
+async fn an_execution_goes_on_when_nobody_waits_for_it_any_more() {
+    let Some(shell) = Shell::start() else { return };
+    shell.applies_waits();
+    let mut command = Command::new(Artifacts::locate().unwrap().binary);
+    command.current_dir(shell.folder.path()).args(["workflow", "run", "waits", "--server", shell.service.base()]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let first = lines.next().unwrap().unwrap();
+    let execution = started(&first).unwrap_or_else(|| panic!("no execution: {first}")).to_owned();
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let rest: Vec<String> = lines.map(Result::unwrap).collect();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(130), ""), "{rest:?}");
+    assert!(rest.join("\n").contains(&format!("`breakwater workflow status {execution}`")), "how to ask for it is told: {rest:?}");
+
+    shell.succeeds(&["workflow", "signal", &execution, "approved"]);
+    eventually("it is completed", || async { (shell.status(&execution)["status"] == "COMPLETED").then_some(()) }).await;
 }

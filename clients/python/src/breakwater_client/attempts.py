@@ -17,11 +17,13 @@ _LOGGER = logging.getLogger("breakwater_client")
 class Attempts:
     """Used by blocking and by asynchronous calls alike; it waits for nothing itself."""
 
-    def __init__(self, policy: RetryPolicy, breaker: CircuitBreaker, resource: Resource | None) -> None:
+    def __init__(self, policy: RetryPolicy, breaker: CircuitBreaker, resource: Resource | None, correlation_id: str) -> None:
         self._policy = policy
         self._breaker = breaker
         self._resource = resource
+        self._correlation_id = correlation_id
         self._made = 0
+        self._last: ServiceIntegrationError | None = None
 
     def begin(self) -> None:
         """Before an attempt.
@@ -34,9 +36,10 @@ class Attempts:
             raise ServiceUnavailableError(
                 f"Breakwater failed too often lately and is left alone for another {wait:.1f} s",
                 code="client.circuit-open",
+                correlation_id=self._correlation_id,
                 retryable=True,
                 retry_after=wait,
-            )
+            ) from self._last
         self._made += 1
 
     def judge(self, outcome: httpx.Response | httpx.RequestError) -> httpx.Response | float:
@@ -59,6 +62,7 @@ class Attempts:
             raise _from(error, outcome)
         if self._made > self._policy.retries:
             raise MaxRetriesExceededError(self._made, error) from _from(error, outcome)
+        self._last = _from(error, outcome)
         pause = self._policy.delay(self._made, error.retry_after)
         _LOGGER.warning("attempt %d failed, the next is in %.1f s: %s (%s)", self._made, pause, error, error.code)
         return pause

@@ -19,7 +19,7 @@ import httpx
 from .attempts import Attempts
 from .circuit_breaker import CircuitBreaker
 from .errors import ServiceIntegrationError, ValidationError
-from .problems import Resource
+from .problems import Resource, correlation_id_of
 from .request_id import get_request_id
 from .retry import READ, RetryPolicy
 
@@ -68,7 +68,7 @@ class Caller:
         given = {name: str(value) for name, value in (params or {}).items() if value is not None}
         headers = {**self._headers, "x-correlation-id": _correlation_id(None)}
         url = self._url(path)
-        attempts = Attempts(READ, self._breaker, resource)
+        attempts = Attempts(READ, self._breaker, resource, headers["x-correlation-id"])
         while True:
             attempts.begin()
             outcome: httpx.Response | httpx.RequestError
@@ -93,7 +93,7 @@ class Caller:
         if content is not None:
             headers["content-type"] = "application/json"
         url = self._url(write.path)
-        attempts = Attempts(write.policy, self._breaker, write.resource)
+        attempts = Attempts(write.policy, self._breaker, write.resource, headers["x-correlation-id"])
         while True:
             attempts.begin()
             outcome: httpx.Response | httpx.RequestError
@@ -162,7 +162,9 @@ def record_of(response: httpx.Response) -> dict[str, Any]:
 
 def _foreign(response: httpx.Response, what: str) -> ServiceIntegrationError:
     message = f"the answer {what}; is this a Breakwater service, and does base_url end in /api?"
-    return ServiceIntegrationError(message, code="client.answer-invalid", status_code=response.status_code)
+    return ServiceIntegrationError(
+        message, code="client.answer-invalid", status_code=response.status_code, correlation_id=correlation_id_of(response)
+    )
 
 
 def _correlation_id(context: Any) -> str:

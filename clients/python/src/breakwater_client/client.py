@@ -14,7 +14,7 @@ import httpx
 from .caller import Caller, Write, record_of
 from .circuit_breaker import CircuitBreaker
 from .errors import ExecutionNotFinishedError
-from .problems import EXECUTION_HEADER, Resource
+from .problems import EXECUTION_HEADER, Resource, correlation_id_of
 from .results import ExecutionResult
 from .retry import CREATE, DELETE, UPDATE
 
@@ -178,6 +178,7 @@ class ServiceIntegrationClient:
 
         Raises:
             ExecutionNotFinishedError: When it runs on after that time.
+            MaxRetriesExceededError: When a step failed at all its attempts; `last_error` says why.
             ServiceIntegrationError: That of the step that failed, with `execution_id` and `details["step"]`, and others.
         """
         body = _given(input_data=input_data, context=context, wait=wait)
@@ -375,7 +376,7 @@ def _not_finished(response: httpx.Response, patience: float) -> ExecutionNotFini
         f"the execution {execution_id} was not finished after {patience:g} s and runs on",
         code="client.execution-not-finished",
         status_code=202,
-        correlation_id=response.headers.get("x-correlation-id"),
+        correlation_id=correlation_id_of(response),
         execution_id=execution_id,
     )
 

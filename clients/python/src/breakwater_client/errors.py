@@ -27,6 +27,7 @@ class ServiceIntegrationError(Exception):
         retry_after: float | None = None,
         details: Mapping[str, Any] | None = None,
         execution_id: str | None = None,
+        service_name: str | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -42,17 +43,19 @@ class ServiceIntegrationError(Exception):
         self.retry_after = retry_after
         """Seconds to wait before that, when known."""
         self.details: dict[str, Any] = dict(details or {})
-        """What else the answer says, for programs."""
+        """What else the answer says, for programs; where a service answered, `status` is what it answered with."""
         self.execution_id = execution_id
         """The execution that failed or has not ended, when there is one."""
+        self.service_name = service_name
+        """The registered service that it is about; `service-integration` where Breakwater itself is away; nothing otherwise."""
 
 
 class ServiceUnavailableError(ServiceIntegrationError):
     """Breakwater, or the service that it would have asked, does not answer or has too much to do."""
 
     def __init__(self, message: str, *, service_name: str = SERVICE_NAME, **known: Any) -> None:
-        super().__init__(message, **known)
-        self.service_name = service_name
+        super().__init__(message, service_name=service_name, **known)
+        self.service_name: str = service_name
         """`service-integration` for Breakwater itself, otherwise the name of the registered service."""
 
 
@@ -85,20 +88,21 @@ class ExecutionNotFinishedError(ServiceIntegrationError):
 
 
 class MaxRetriesExceededError(ServiceIntegrationError):
-    """The call was repeated as often as it may and failed each time."""
+    """The call, or by Breakwater a step of an execution, was repeated as often as it may and failed each time."""
 
-    def __init__(self, attempts: int, last_error: ServiceUnavailableError) -> None:
-        super().__init__(
-            f"failed after {attempts} attempts: {last_error}",
-            code="client.max-retries-exceeded",
-            status_code=last_error.status_code,
-            correlation_id=last_error.correlation_id,
-            retryable=True,
-            retry_after=last_error.retry_after,
-            details=last_error.details,
-            execution_id=last_error.execution_id,
-        )
+    def __init__(self, attempts: int, last_error: ServiceIntegrationError, *, message: str | None = None, **known: Any) -> None:
+        of_last: dict[str, Any] = {
+            "code": "client.max-retries-exceeded",
+            "status_code": last_error.status_code,
+            "correlation_id": last_error.correlation_id,
+            "retryable": True,
+            "retry_after": last_error.retry_after,
+            "details": last_error.details,
+            "execution_id": last_error.execution_id,
+            "service_name": last_error.service_name,
+        }
+        super().__init__(message or f"failed after {attempts} attempts: {last_error}", **{**of_last, **known})
         self.attempts = attempts
         """How often it was tried, the first time included."""
         self.last_error = last_error
-        """Why the last attempt failed."""
+        """Why the last attempt failed; mostly a `ServiceUnavailableError`."""

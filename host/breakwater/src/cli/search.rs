@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::Places;
+use super::{Places, values};
 
 /// The most products that a search shows.
 const MAX_TOP: i64 = 100;
@@ -44,7 +44,7 @@ pub(crate) struct SearchArguments {
     #[arg(long, value_name = "NAME")]
     pub(crate) category: Vec<String>,
     /// Only those at least this similar, -1 to 1
-    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true, value_parser = values::number(-1.0, 1.0))]
     pub(crate) min_similarity: Option<f32>,
     /// The model, or an alias of models
     #[arg(long, value_name = "ID")]
@@ -117,6 +117,9 @@ mod tests {
         assert!(matches!(cli.command, Command::Search(search) if search.top == 10 && search.min_similarity == Some(-0.5)));
         for top in ["0", "101", "-1", "many"] {
             assert!(Cli::try_parse_from(["breakwater", "search", "a", "--top", top]).is_err(), "{top}");
+        }
+        for least in ["-1.5", "2", "nan"] {
+            assert!(Cli::try_parse_from(["breakwater", "search", "a", "--min-similarity", least]).is_err(), "{least}");
         }
         assert!(Cli::try_parse_from(["breakwater", "search"]).is_err(), "a search needs something to look for");
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use breakwater_operations::GridLayout;
 use clap::{ArgGroup, Args, ValueEnum};
 
-use super::Places;
+use super::{Places, values};
 
 /// Lengths are written with a unit, such as 10mm, 1.5cm, 4in or 12pt; without one they are millimetres
 #[derive(Debug, Args)]
@@ -54,19 +54,19 @@ pub(crate) struct SheetArguments {
     #[arg(long, value_name = "WHEN")]
     pub(crate) rotate: Option<Rotate>,
     /// How often each picture is placed; without it once, with --photo as often as fills a page
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) copies: Option<u32>,
     /// Write the name of each file below its picture
     #[arg(long)]
     pub(crate) captions: bool,
     /// Height of the letters of captions in points, 4 to 72
-    #[arg(long, value_name = "POINTS", requires = "captions")]
+    #[arg(long, value_name = "POINTS", requires = "captions", value_parser = values::number(4.0, 72.0))]
     pub(crate) caption_size: Option<f32>,
-    /// Resolution of png and jpeg pages (300 without it), and the highest of pictures in a pdf (any without it)
-    #[arg(long)]
+    /// Resolution of png and jpeg pages (300 without it), and the highest of pictures in a pdf (any without it), 36 to 1200
+    #[arg(long, value_parser = clap::value_parser!(u32).range(36..=1200))]
     pub(crate) dpi: Option<u32>,
     /// Quality of what is written as JPEG, 1 to 100
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=100))]
     pub(crate) quality: Option<u8>,
     /// Print the result as JSON
     #[arg(long)]
@@ -103,12 +103,18 @@ mod tests {
         let grid = sheet.grid.unwrap();
         assert_eq!((grid.columns, grid.rows, sheet.page.as_str()), (4, 5, "A5"));
         assert!(parse(&["--photo", "35x45mm", "--rotate", "never"]).is_ok());
+        assert!(parse(&["--grid", "4x5", "--captions", "--caption-size", "72", "--copies", "1", "--dpi", "36", "--quality", "1"]).is_ok());
         for wrong in [
             &[][..],
             &["--grid", "4x5", "--photo", "35x45mm"],
             &["--grid", "four"],
             &["--grid", "4x-5"],
             &["--grid", "4x5", "--caption-size", "9"],
+            &["--grid", "4x5", "--captions", "--caption-size", "3"],
+            &["--grid", "4x5", "--copies", "0"],
+            &["--grid", "4x5", "--dpi", "35"],
+            &["--grid", "4x5", "--dpi", "1201"],
+            &["--grid", "4x5", "--quality", "0"],
         ] {
             assert!(parse(wrong).is_err(), "{wrong:?}");
         }

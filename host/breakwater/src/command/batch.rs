@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use breakwater_core::Deadline;
+use breakwater_core::{Deadline, Failure};
 use breakwater_operations::batches::definition::{WORKFLOW, Work};
 use breakwater_operations::batches::{Journal, MAX_CONCURRENCY};
 use breakwater_operations::workflows::{Executor as _, Start};
@@ -23,6 +23,7 @@ use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
+use super::INTERRUPTED;
 use super::local::{Local, block_on};
 use crate::cli::BatchArguments;
 use crate::output::{self, Progress};
@@ -47,8 +48,6 @@ const SETTLE_LOOK: Duration = Duration::from_millis(20);
 const JOURNAL_PATIENCE: Duration = Duration::from_secs(5);
 /// Journals are kept for as long as the results.
 const KEEP: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
-/// What a shell shows for a process that Ctrl-C ended.
-const INTERRUPTED: u8 = 130;
 
 /// How a run ended.
 enum Ended {
@@ -61,7 +60,10 @@ enum Ended {
 
 pub(crate) fn run(arguments: BatchArguments) -> Result<ExitCode> {
     block_on(async {
-        let (folder, out) = folders(&arguments)?;
+        let folder = source_folder(&arguments)?;
+        // Before anything is made or written: what earlier runs left in the folder of the results stays as it is.
+        let sources = pictures(&arguments, &folder)?;
+        let out = results_folder(&arguments)?;
         let journal = out.join(FOLDER);
         std::fs::create_dir_all(&journal).with_context(|| format!("cannot make the folder {}", journal.display()))?;
         let store = SqliteStore::open(&journal.join("journal.sqlite")).await.context("cannot open the journal of the results")?;
@@ -69,7 +71,6 @@ pub(crate) fn run(arguments: BatchArguments) -> Result<ExitCode> {
             Err(StoreError::ExecutorElsewhere) => bail!("another `breakwater batch` is writing into {}; wait for its end", out.display()),
             lock => lock.context("cannot lock the journal of the results")?,
         };
-        let sources = sources::find(&folder, &out, arguments.recursive);
         let local = Local::with_plugins(&arguments.places).await?;
         let result = batch(&local, &store, &arguments, &folder, &out, sources).await;
         local.host.stop(Duration::from_secs(1)).await;
@@ -78,18 +79,33 @@ pub(crate) fn run(arguments: BatchArguments) -> Result<ExitCode> {
     })
 }
 
-/// Both folders, as the file system names them.
-fn folders(arguments: &BatchArguments) -> Result<(PathBuf, PathBuf)> {
+/// The folder of the pictures, as the file system names it.
+fn source_folder(arguments: &BatchArguments) -> Result<PathBuf> {
     let folder = arguments.folder.canonicalize().with_context(|| format!("there is no folder {}", arguments.folder.display()))?;
     if !folder.is_dir() {
         bail!("{} is no folder", arguments.folder.display());
     }
-    std::fs::create_dir_all(&arguments.out).with_context(|| format!("cannot make the folder {}", arguments.out.display()))?;
-    let out = arguments.out.canonicalize().with_context(|| format!("there is no folder {}", arguments.out.display()))?;
+    Ok(folder)
+}
+
+/// The pictures, of which there is at least one. A folder of results that is not there yet holds nothing to leave out.
+fn pictures(arguments: &BatchArguments, folder: &Path) -> Result<Sources> {
+    let out = arguments.out.canonicalize().unwrap_or_else(|_| arguments.out.clone());
     if out == folder {
         bail!("the results cannot go where the pictures are: name another folder with --out");
     }
-    Ok((folder, out))
+    let sources = sources::find(folder, &out, arguments.recursive);
+    if sources.is_empty() {
+        let message = format!("there is no image to work on in {}", arguments.folder.display());
+        bail!("{}", Failure::invalid("batch.empty", message).chain());
+    }
+    Ok(sources)
+}
+
+/// The folder of the results, made if it is not there, as the file system names it.
+fn results_folder(arguments: &BatchArguments) -> Result<PathBuf> {
+    std::fs::create_dir_all(&arguments.out).with_context(|| format!("cannot make the folder {}", arguments.out.display()))?;
+    arguments.out.canonicalize().with_context(|| format!("there is no folder {}", arguments.out.display()))
 }
 
 async fn batch(
@@ -144,7 +160,7 @@ async fn batch(
 
 fn options(arguments: &BatchArguments) -> ProcessingOptions {
     ProcessingOptions {
-        ratio: arguments.aspect,
+        ratio: arguments.aspect.or(arguments.ratio),
         strategy: Some(arguments.strategy.clone()),
         parameters: arguments.parameters.clone(),
         size: WantedSize { width: arguments.width, height: arguments.height },

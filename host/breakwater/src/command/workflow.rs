@@ -6,18 +6,21 @@ mod table;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Error, Result};
+use anyhow::{Context as _, Error, Result};
 use serde_json::{Value, json};
+use tokio::signal::unix::{SignalKind, signal};
 
+use super::INTERRUPTED;
 use super::local::block_on;
 use crate::cli::{ExecutionArguments, RunArguments, WorkflowCommand};
 use crate::document::Typed;
 use crate::fields::text;
 use crate::output;
-use crate::server_client::{Answered, Execute, Refusal, Server, Steer};
+use crate::server_client::{Execute, Refusal, Server, Steer};
 use crate::times::now_ms;
 
-/// How often an execution is looked at that is waited for.
+/// How soon an execution that is waited for is looked at again: at first, since many end at once, and at most.
+const FIRST_LOOK: Duration = Duration::from_millis(10);
 const LOOK: Duration = Duration::from_millis(250);
 
 pub(crate) fn run(command: WorkflowCommand) -> Result<ExitCode> {
@@ -68,32 +71,46 @@ async fn execute(arguments: &RunArguments) -> Result<ExitCode> {
         input: Typed::read_optional(arguments.input.as_ref())?.unwrap_or_else(|| json!({})),
         context: Typed::read_optional(arguments.context.as_ref())?,
         key: arguments.key.clone(),
-        wait: !arguments.no_wait,
     };
     let client = Server::at(&arguments.server.server)?;
-    let (execution, output) = match client.execute(&execute).await.map_err(explained)? {
-        Answered::Running(execution) if arguments.no_wait => {
-            output::answer(arguments.server.json, &execution, |execution| text(execution, "id").to_owned())?;
-            return Ok(ExitCode::SUCCESS);
-        }
-        Answered::Running(execution) => {
-            let id = text(&execution, "id").to_owned();
-            output::note(&format!("{id} runs; `breakwater workflow status {id}` shows how it is"));
-            let output = result(&client, &id).await.map_err(explained)?;
-            (id, output)
-        }
-        Answered::Output { execution, output } => (execution, output),
+    let mut interrupted = signal(SignalKind::interrupt()).context("cannot catch signals")?;
+    // Its end is waited for once it has told its id: whoever stops waiting can ask for it.
+    let started = tokio::select! {
+        started = client.execute(&execute) => Some(started),
+        _ = interrupted.recv() => None,
     };
+    let Some(started) = started else {
+        output::note("interrupted before the service answered; `breakwater workflow executions` shows whether it was started");
+        return Ok(ExitCode::from(INTERRUPTED));
+    };
+    let execution = started?;
+    let id = text(&execution, "id").to_owned();
+    if arguments.no_wait {
+        output::answer(arguments.server.json, &execution, |_| id)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    output::note(&format!("execution {id} started"));
+    let output = tokio::select! {
+        output = result(&client, &id) => Some(output),
+        _ = interrupted.recv() => None,
+    };
+    let Some(output) = output else {
+        output::note(&format!("interrupted; execution {id} goes on: `breakwater workflow status {id}` shows how it is"));
+        return Ok(ExitCode::from(INTERRUPTED));
+    };
+    let output = output.map_err(explained)?;
     // An output is JSON whoever reads it; asked for as JSON, it comes with the name of its execution.
-    let shown = if arguments.server.json { json!({ "execution_id": execution, "output": output }) } else { output };
+    let shown = if arguments.server.json { json!({ "execution_id": id, "output": output }) } else { output };
     output::line(&serde_json::to_string_pretty(&shown)?);
     Ok(ExitCode::SUCCESS)
 }
 
 /// The output of an execution, once it has ended.
 async fn result(client: &Server, id: &str) -> Result<Value> {
+    let mut pause = FIRST_LOOK;
     while !table::is_final(&client.execution(id).await?) {
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LOOK);
     }
     client.execution_result(id).await
 }

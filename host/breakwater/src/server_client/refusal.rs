@@ -44,6 +44,8 @@ impl Refusal {
             return Self { text: format!("the service answered {status}"), code: None, details: Value::Null };
         };
         let mut text = problem.detail.or(problem.title).unwrap_or_else(|| status.to_string());
+        // A single mistake is often the whole detail already.
+        let is_said = matches!(problem.violations.as_slice(), [only] if !only.message.is_empty() && text.contains(&only.message));
         // Writing to a string does not fail.
         if let Some(code) = &problem.code {
             let _ = write!(text, " ({code})");
@@ -51,7 +53,7 @@ impl Refusal {
         if let Some(id) = problem.correlation_id {
             let _ = write!(text, " [correlation id {id}]");
         }
-        for Violation { pointer, message } in problem.violations {
+        for Violation { pointer, message } in problem.violations.iter().filter(|_| !is_said) {
             let _ = write!(text, "\n  {pointer}: {message}");
         }
         Self { text, code: problem.code, details: problem.details }
@@ -75,6 +77,11 @@ mod tests {
         assert_eq!((refusal.code.as_deref(), &refusal.details["error"]["type"]), (Some("sidecar.start-failed"), &json!("PORT_IN_USE")));
         let mistakes = json!({ "detail": "2 mistakes", "violations": [{ "pointer": "/a", "message": "is no b" }, { "pointer": "/c", "message": "d" }] });
         assert_eq!(Refusal::of(StatusCode::BAD_REQUEST, mistakes.to_string().as_bytes()).to_string(), "2 mistakes\n  /a: is no b\n  /c: d");
+        for (detail, said) in [("/a: is no b", "/a: is no b"), ("`violations` says where", "`violations` says where\n  /a: is no b")] {
+            let mistake = json!({ "detail": detail, "violations": [{ "pointer": "/a", "message": "is no b" }] });
+            let refusal = Refusal::of(StatusCode::BAD_REQUEST, mistake.to_string().as_bytes());
+            assert_eq!(refusal.to_string(), said, "a single mistake is said once");
+        }
         let short = Refusal::of(StatusCode::NOT_FOUND, br#"{"title": "not-found"}"#);
         assert_eq!((short.to_string().as_str(), short.details), ("not-found", Value::Null));
         assert_eq!(Refusal::of(StatusCode::BAD_GATEWAY, b"<html>").to_string(), "the service answered 502 Bad Gateway");

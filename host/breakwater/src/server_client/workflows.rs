@@ -1,15 +1,12 @@
 //! The routes about workflows and executions.
 
-use anyhow::{Context as _, Result};
-use reqwest::{StatusCode, Url};
+use anyhow::Result;
+use reqwest::Url;
 use serde_json::{Map, Value};
 
 use super::Server;
 use super::services::with_key;
 use crate::fields::text;
-
-/// The header that names the execution.
-const EXECUTION_HEADER: &str = "x-execution-id";
 
 /// What an execution is started with.
 #[derive(Debug, Clone, Default)]
@@ -22,17 +19,6 @@ pub(crate) struct Execute {
     pub(crate) context: Option<Value>,
     /// Makes it safe to repeat.
     pub(crate) key: Option<String>,
-    /// Whether to wait for the output, as long as the service waits.
-    pub(crate) wait: bool,
-}
-
-/// What came of it.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Answered {
-    /// It has ended, with this output.
-    Output { execution: String, output: Value },
-    /// It goes on; how it is.
-    Running(Value),
 }
 
 /// What can be done to an execution.
@@ -89,18 +75,14 @@ impl Server {
         self.answer(self.client.post(url).json(workflow)).await
     }
 
-    /// Starts an execution.
-    pub(crate) async fn execute(&self, execute: &Execute) -> Result<Answered> {
+    /// Starts an execution, and says how it is without waiting for its end.
+    pub(crate) async fn execute(&self, execute: &Execute) -> Result<Value> {
         let mut body = Map::new();
         body.insert("input_data".to_owned(), execute.input.clone());
-        body.insert("wait".to_owned(), execute.wait.into());
+        body.insert("wait".to_owned(), false.into());
         body.extend(execute.context.clone().map(|context| ("context".to_owned(), context)));
         let request = self.client.post(self.url(&["api", "workflows", &execute.workflow, "execute"])?).json(&body);
-        let response = with_key(request, execute.key.as_deref()).send().await.with_context(|| self.unreachable())?;
-        let is_running = response.status() == StatusCode::ACCEPTED;
-        let named = response.headers().get(EXECUTION_HEADER).and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
-        let answer = self.read(response).await?;
-        Ok(if is_running { Answered::Running(answer) } else { Answered::Output { execution: named, output: answer } })
+        self.answer(with_key(request, execute.key.as_deref())).await
     }
 
     /// Executions, the newest first.

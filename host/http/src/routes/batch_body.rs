@@ -115,16 +115,31 @@ impl BatchRequest {
             return Err(field_invalid("manifest_format", "is that of a manifest, and there is none"));
         }
         let source = match (self.images, self.folder, self.manifest) {
-            (Some(images), None, None) => BatchSource::Images(images.into_iter().map(BatchEntry::of_json).collect::<Result<_, _>>()?),
-            (None, Some(folder), None) => BatchSource::Folder(folder),
-            (None, None, Some(path)) => BatchSource::Manifest { path, format },
+            (Some(images), None, None) => BatchEntry::list(images).map(BatchSource::Images),
+            (None, Some(folder), None) => Ok(BatchSource::Folder(folder)),
+            (None, None, Some(path)) => Ok(BatchSource::Manifest { path, format }),
             (None, None, None) => return Err(field_invalid("images", "is missing: list images, or name a folder or a manifest")),
             _ => return Err(field_invalid("images", "only one of images, folder and manifest can be meant")),
         };
         let idempotency_key = caller::one_key(self.idempotency_key, headers)?;
-        let options = self.processing_options.map(ProcessingOptions::of_json).transpose()?.unwrap_or_default();
+        let options = self.processing_options.map(ProcessingOptions::of_json).transpose();
+        let (source, options) = match (source, options) {
+            (Ok(source), Ok(options)) => (source, options.unwrap_or_default()),
+            (Err(failure), Err(other)) => return Err(together(failure, &other)),
+            (Err(failure), _) | (_, Err(failure)) => return Err(failure),
+        };
         Ok(NewBatch { source, options, concurrency: self.concurrency.unwrap_or(DEFAULT_CONCURRENCY), idempotency_key })
     }
+}
+
+/// The first failure, which also tells what another says is wrong elsewhere.
+fn together(mut failure: Failure, other: &Failure) -> Failure {
+    let elsewhere = other.detail.as_ref().and_then(|detail| detail.get("violations")).and_then(Value::as_array);
+    let told = failure.detail.as_mut().and_then(|detail| detail.get_mut("violations")).and_then(Value::as_array_mut);
+    if let (Some(told), Some(elsewhere)) = (told, elsewhere) {
+        told.extend(elsewhere.iter().cloned());
+    }
+    failure
 }
 
 fn format(name: &str) -> Result<ManifestFormat, Failure> {
@@ -315,5 +330,16 @@ mod tests {
             assert_eq!(new_batch(wrong.clone()).unwrap_err().code, "request.field-invalid", "{wrong}");
         }
         assert_eq!(new_batch(serde_json::json!({ "folders": "/a" })).unwrap_err().code, "request.unknown-field");
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_list_and_with_the_options_is_told_at_once() {
+        let body = serde_json::json!({ "images": ["/a.jpg", { "image_pth": "/x" }], "processing_options": { "colour": 1, "quality": 0 } });
+        let failure = new_batch(body).unwrap_err();
+        assert_eq!(failure.code, "batch.entry-invalid");
+        let detail = failure.detail.unwrap();
+        let pointers: Vec<_> = detail["violations"].as_array().unwrap().iter().map(|one| one["pointer"].as_str().unwrap()).collect();
+        let wrong = ["/images/1", "/images/1/image_pth", "/processing_options/colour", "/processing_options/quality"];
+        assert_eq!(pointers, wrong);
     }
 }

@@ -12,6 +12,7 @@ use super::batch_body::{BatchBody, BatchRequest, BatchResultBody};
 use super::execution_body;
 use crate::app::App;
 use crate::body;
+use crate::caller;
 use crate::form::field_invalid;
 use crate::incoming::Incoming;
 use crate::json::{self, BodyKind};
@@ -176,13 +177,17 @@ pub(crate) async fn archive(State(app): State<App>, Path(id): Path<String>) -> R
     Ok((headers, Body::from_stream(archive.pieces())).into_response())
 }
 
-/// Does the failed images of a batch that has ended again, in a new batch. Asking twice is asking once.
+/// Does the failed images of a batch that has ended again, in a new batch. While that one goes on, it is also the answer to asking again;
+/// once it has ended, asking again begins another one.
 #[utoipa::path(
     post,
     path = "/v1/batches/{id}/retry",
     tag = "batches",
     operation_id = "retryBatch",
-    params(("id" = String, Path, description = "Names the batch")),
+    params(
+        ("id" = String, Path, description = "Names the batch"),
+        ("idempotency-key" = Option<String>, Header, description = "Asking twice with one key is asking once, also after the end")
+    ),
     responses(
         (status = 201, description = "The new batch has ended already", body = BatchBody, content_type = "application/json"),
         (status = 202, description = "The new batch", body = BatchBody, content_type = "application/json",
@@ -192,7 +197,8 @@ pub(crate) async fn archive(State(app): State<App>, Path(id): Path<String>) -> R
 )]
 pub(crate) async fn retry(State(app): State<App>, headers: HeaderMap, Path(id): Path<String>) -> Result<Response, Refusal> {
     require_json(&headers)?;
-    let (batch, _) = app.batches.retry(&id).await?;
+    let key = caller::idempotency_key(&headers)?;
+    let (batch, _) = app.batches.retry(&id, key.map(|key| key.to_string())).await?;
     Ok(at(batch))
 }
 

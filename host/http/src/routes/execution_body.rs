@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use breakwater_core::Failure;
-use breakwater_operations::workflows::{Event, Execution, ExecutionStatus, Start, StepError};
+use breakwater_operations::workflows::{Event, Execution, ExecutionStatus, Happened, Start, StepError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -17,7 +17,7 @@ use crate::caller;
 use crate::form::field_invalid;
 use crate::incoming::Incoming;
 use crate::json::{self, Known};
-use crate::problem::Refusal;
+use crate::problem::{Refusal, shown};
 
 /// The most entries of a context, and the longest name and value, in bytes of JSON.
 const MAX_CONTEXT: usize = 64;
@@ -153,7 +153,8 @@ pub(crate) struct ExecutionErrorBody {
 
 impl From<StepError> for ExecutionErrorBody {
     fn from(error: StepError) -> Self {
-        Self { code: error.code, message: error.message, step: error.step, details: error.detail }
+        let details = error.detail.map(|detail| shown(&error.code, detail));
+        Self { code: error.code, message: error.message, step: error.step, details }
     }
 }
 
@@ -201,7 +202,10 @@ pub(crate) struct EventBody {
 
 impl From<Event> for EventBody {
     fn from(event: Event) -> Self {
-        let Event { seq, at_ms, path, what } = event;
+        let Event { seq, at_ms, path, mut what } = event;
+        if let Happened::AttemptFailed { error, .. } | Happened::Failed { error } = &mut what {
+            error.detail = error.detail.take().map(|detail| shown(&error.code, detail));
+        }
         let (kind, what) = match serde_json::to_value(what) {
             Ok(Value::Object(mut fields)) => (fields.remove("type"), fields),
             _ => (None, serde_json::Map::new()),

@@ -92,7 +92,8 @@ pub(crate) async fn result(State(app): State<App>, headers: HeaderMap, Path(id):
     let execution = app.workflows().executor().get(&id).await?;
     if !execution.status.is_final() {
         let message = format!("the execution is {} and has no result yet", execution.status.name());
-        let failure = Failure::invalid("execution.not-finished", message);
+        let mut failure = Failure::invalid("execution.not-finished", message);
+        failure.retryable = true;
         return Err(failure.with_detail(serde_json::json!({ "status": execution.status.name() })).into());
     }
     ended(&app, execution)

@@ -2,40 +2,22 @@
 
 use breakwater_core::Failure;
 use breakwater_operations::{GridLayout, ImageSource, SheetDestination, SheetImage, SheetInput, SheetSpec};
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::form::{Fields, Form, field_invalid};
 use crate::json::{self, Known};
 
-/// Which photographs to put on which pages. Lengths are text with a unit, such as `10mm`, `1.5cm`, `4in` or `12pt`. Exactly one of
-/// `grid_layout` and `photo_size`.
+/// Which photographs to put on which pages. Lengths are text with a unit, such as `10mm`, `1.5cm`, `4in` or `12pt`, or a number of
+/// millimetres. Exactly one of `grid_layout` and `photo_size`.
 #[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct SheetRequest {
     /// Paths of photographs below the media root, in their order; a leading slash means the media root.
     #[schema(min_items = 1, max_items = 1000, example = json!(["/output/1.jpg", "/output/2.jpg"]))]
     processed_images: Vec<String>,
-    #[serde(flatten)]
-    options: SheetOptionsBody,
-}
-
-/// Rows and columns of a sheet, 1 to 100 each.
-#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
-#[schema(as = GridLayout)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct GridBody {
-    /// From top to bottom.
-    #[schema(minimum = 1, maximum = 100, example = 5)]
-    rows: u32,
-    /// From left to right.
-    #[schema(minimum = 1, maximum = 100, example = 4)]
-    columns: u32,
-}
-
-/// What a sheet is to be like.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[schema(as = SheetOptions)]
-pub(crate) struct SheetOptionsBody {
     /// Cells of equal size that fill the page between its margins.
     grid_layout: Option<GridBody>,
     /// Photographs of exactly this size, as many as fit, in the middle of the page.
@@ -51,11 +33,16 @@ pub(crate) struct SheetOptionsBody {
     #[schema(example = "A4")]
     page_size: Option<String>,
     /// One to four lengths in the order of CSS; 10 mm when absent, with `photo_size` none.
-    #[schema(example = "10mm")]
+    #[serde(default, deserialize_with = "length")]
+    #[schema(value_type = Option<LengthForms>)]
     margin: Option<String>,
     /// Between cells; 4 mm or twice the bleed when absent, with `photo_size` none.
+    #[serde(default, deserialize_with = "length")]
+    #[schema(value_type = Option<LengthForms>)]
     gap: Option<String>,
     /// How far pictures that fill their cells reach beyond the cut. The page of a grid is larger by it.
+    #[serde(default, deserialize_with = "length")]
+    #[schema(value_type = Option<LengthForms>)]
     bleed: Option<String>,
     /// `none`, `marks` or `lines`.
     cut_guides: Option<String>,
@@ -81,6 +68,31 @@ pub(crate) struct SheetOptionsBody {
     /// Of what is written as JPEG; 90 when absent.
     #[schema(minimum = 1, maximum = 100)]
     quality: Option<u8>,
+}
+
+/// Rows and columns of a sheet, 1 to 100 each.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[schema(as = GridLayout)]
+#[serde(deny_unknown_fields, expecting = "an object with rows and columns")]
+pub(crate) struct GridBody {
+    /// From top to bottom.
+    #[schema(minimum = 1, maximum = 100, example = 5)]
+    rows: u32,
+    /// From left to right.
+    #[schema(minimum = 1, maximum = 100, example = 4)]
+    columns: u32,
+}
+
+/// Both ways of writing a length.
+#[derive(ToSchema)]
+#[schema(as = SheetLength)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its schema is used: a length is kept as text")]
+pub(crate) enum LengthForms {
+    /// Such as `10mm`; several where there may be several.
+    Text(String),
+    /// Millimetres.
+    Millimetres(f64),
 }
 
 impl Known for SheetRequest {
@@ -143,13 +155,25 @@ pub(crate) struct SheetForm {
 
 /// Reads a JSON body. Where the sheet goes is decided by the answer.
 pub(crate) fn of_json(bytes: &[u8]) -> Result<SheetInput, Failure> {
-    let request: SheetRequest = json::read(bytes)?;
-    Ok(request.options.into_input(request.processed_images.into_iter().map(|path| SheetImage::Given(ImageSource::Path(path))).collect()))
+    let mut request: SheetRequest = json::read(bytes)?;
+    let paths = std::mem::take(&mut request.processed_images);
+    Ok(request.into_input(paths.into_iter().map(|path| SheetImage::Given(ImageSource::Path(path))).collect()))
+}
+
+/// A length: text, or a number of millimetres, which is the same as text.
+fn length<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    match Option::<Value>::deserialize(deserializer)? {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(Value::Number(millimetres)) => Ok(Some(millimetres.to_string())),
+        Some(_) => Err(D::Error::custom("write a length as text, such as \"10mm\", or as a number of millimetres")),
+    }
 }
 
 /// Reads a form.
 pub(crate) fn of_form(mut form: Form) -> Result<SheetInput, Failure> {
-    let mut options = SheetOptionsBody {
+    let mut request = SheetRequest {
+        processed_images: Vec::new(),
         grid_layout: form.json("grid_layout")?,
         photo_size: form.text("photo_size")?,
         sheet_orientation: form.text("sheet_orientation")?,
@@ -176,11 +200,11 @@ pub(crate) fn of_form(mut form: Form) -> Result<SheetInput, Failure> {
             captions.push(String::from_utf8(part.bytes.into()).map_err(|_| field_invalid("captions", "is not UTF-8 text"))?);
         }
     }
-    options.captions = Some(captions).filter(|captions| !captions.is_empty());
-    Ok(options.into_input(images))
+    request.captions = Some(captions).filter(|captions| !captions.is_empty());
+    Ok(request.into_input(images))
 }
 
-impl SheetOptionsBody {
+impl SheetRequest {
     fn into_input(self, images: Vec<SheetImage>) -> SheetInput {
         let spec = SheetSpec {
             grid_layout: self.grid_layout.map(|GridBody { rows, columns }| GridLayout { rows, columns }),
@@ -233,5 +257,29 @@ mod tests {
         ] {
             assert_eq!(of_json(text.as_bytes()).unwrap_err().code, code, "{text}");
         }
+    }
+
+    #[test]
+    fn options_that_cannot_be_read_are_named_by_their_places() {
+        for (options, pointer, message) in [
+            (r#""grid_layout":{"rows":"2","columns":2}"#, "/grid_layout/rows", "invalid type: string \"2\", expected u32"),
+            (r#""grid_layout":"2x2""#, "/grid_layout", "invalid type: string \"2x2\", expected an object with rows and columns"),
+            (r#""dpi":"high""#, "/dpi", "invalid type: string \"high\", expected u32"),
+            (r#""margin":[10]"#, "/margin", "write a length as text, such as \"10mm\", or as a number of millimetres"),
+            (r#""captions":["a",1]"#, "/captions/1", "invalid type: integer `1`, expected a string"),
+        ] {
+            let failure = of_json(format!(r#"{{"processed_images":["a"],{options}}}"#).as_bytes()).unwrap_err();
+            assert_eq!((&*failure.code, failure.message), ("request.field-invalid", format!("{pointer}: {message}")), "{options}");
+            assert_eq!(failure.detail.unwrap()["violations"][0]["pointer"], pointer, "{options}");
+        }
+    }
+
+    #[test]
+    fn a_number_alone_is_millimetres() {
+        let text = r#"{"processed_images":["a"],"grid_layout":{"rows":1,"columns":1},"margin":5,"gap":2.5,"bleed":null}"#;
+        let spec = of_json(text.as_bytes()).unwrap().spec;
+        assert_eq!((spec.margin.as_deref(), spec.gap.as_deref(), spec.bleed), (Some("5"), Some("2.5"), None));
+        let negative = of_json(br#"{"processed_images":["a"],"photo_size":"35x45mm","margin":-1}"#).unwrap();
+        assert_eq!(negative.spec.files(1).unwrap_err().code, "sheet.length-invalid");
     }
 }

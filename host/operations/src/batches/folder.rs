@@ -11,10 +11,11 @@ use crate::process_batch::check_count;
 /// that nothing is left out without a word. Blocks.
 ///
 /// # Errors
-/// As [`MediaRoot::read`], `batch.empty`, `batch.too-many-images` (limit).
+/// As [`MediaRoot::read`], `media.not-a-folder`, `batch.empty`, `batch.too-many-images` (limit).
 pub(super) fn pictures(media: &MediaRoot, folder: &str) -> Result<Vec<BatchEntry>, Failure> {
     let mut entries = Vec::new();
-    for found in media.walk(folder)? {
+    let walk = media.walk(folder).map_err(|failure| if is_else(media, folder, &failure) { not_a_folder() } else { failure })?;
+    for found in walk {
         let path = match found {
             Ok(path) if !is_picture(&path) => continue,
             Ok(path) | Err((path, _)) => path,
@@ -26,6 +27,19 @@ pub(super) fn pictures(media: &MediaRoot, folder: &str) -> Result<Vec<BatchEntry
     }
     check_count(entries.len(), MAX_IMAGES)?;
     Ok(entries)
+}
+
+/// Whether what cannot be found as a folder is there as something else.
+fn is_else(media: &MediaRoot, path: &str, failure: &Failure) -> bool {
+    failure.code == "media.not-found"
+        && match media.open_file(path.trim_end_matches('/')) {
+            Ok(_) => true,
+            Err(failure) => failure.code == "media.not-a-file",
+        }
+}
+
+fn not_a_folder() -> Failure {
+    Failure::invalid("media.not-a-folder", "the path does not name a folder")
 }
 
 /// Whether a file's name ends like that of a picture.
@@ -56,7 +70,12 @@ mod tests {
         assert_eq!(paths("/photos").unwrap(), ["photos/a.webp", "photos/b/ü n.png", "photos/c.JPG", "photos/d\u{fffd}.jpg"]);
         std::fs::create_dir(root.path().join("empty")).unwrap();
         assert_eq!(paths("empty").unwrap_err().code, "batch.empty");
-        assert_eq!(paths("none").unwrap_err().code, "media.not-found");
+        for path in ["/photos/a.webp", "photos/notes.txt/"] {
+            assert_eq!(paths(path).unwrap_err().code, "media.not-a-folder", "{path}");
+        }
+        for path in ["none", "photos/a.webp/x"] {
+            assert_eq!(paths(path).unwrap_err().code, "media.not-found", "{path}");
+        }
         assert_eq!(paths("../etc").unwrap_err().code, "media.outside");
     }
 }

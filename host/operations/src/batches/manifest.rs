@@ -6,15 +6,15 @@ use std::io::Read as _;
 use breakwater_core::{Failure, FailureKind};
 use serde_json::{Map, Value, json};
 
+use super::entry::refused;
 use super::starting::ManifestFormat;
+use super::violations::Violations;
 use super::{BatchEntry, MAX_IMAGES, MAX_MANIFEST_BYTES};
 use crate::media::MediaRoot;
 use crate::process_batch::check_count;
 
 /// Columns of CSV whose values are text; all others are JSON: numbers, `true`, `["face"]`.
 const TEXTS: [&str; 5] = ["image_path", "id", "target_aspect_ratio", "crop_strategy", "output_format"];
-/// The most mistakes that are told at once.
-const MAX_TOLD: usize = 20;
 
 /// The images of a list. Blocks.
 ///
@@ -50,42 +50,47 @@ fn text_of(file: File) -> Result<String, Failure> {
 #[derive(Default)]
 struct List {
     entries: Vec<BatchEntry>,
-    wrong: Vec<(u64, String)>,
+    wrong: Violations,
 }
 
 impl List {
-    fn put(&mut self, line: u64, entry: Result<BatchEntry, String>) {
-        match entry {
-            Ok(entry) => self.entries.push(entry),
-            Err(what) => self.wrong.push((line, what)),
+    /// Adds what a line says, or why it says nothing.
+    fn put(&mut self, line: u64, value: Result<Value, String>) {
+        match value.map(BatchEntry::of_value) {
+            Ok(Ok(entry)) => self.entries.push(entry.of_line(line)),
+            Ok(Err(violations)) => self.wrong.put_below(&format!("/{line}"), violations),
+            Err(message) => self.wrong.put(format!("/{line}"), message),
         }
     }
 
     /// Whether there is any sense in reading on.
     fn is_full(&self) -> bool {
-        self.entries.len() > MAX_IMAGES || self.wrong.len() >= MAX_TOLD
+        self.entries.len() > MAX_IMAGES || self.wrong.is_full()
     }
 
     fn finish(self) -> Result<Vec<BatchEntry>, Failure> {
-        let Some((line, what)) = self.wrong.first() else {
-            check_count(self.entries.len(), MAX_IMAGES)?;
-            return Ok(self.entries);
-        };
-        let message = format!("line {line} of the manifest: {what}");
-        let violations: Vec<Value> =
-            self.wrong.iter().map(|(line, what)| json!({ "pointer": format!("/{line}"), "message": what })).collect();
-        Err(Failure::invalid("batch.manifest-invalid", message).with_detail(json!({ "violations": violations })))
+        if !self.wrong.is_empty() {
+            return Err(refused(self.wrong, true));
+        }
+        check_count(self.entries.len(), MAX_IMAGES)?;
+        Ok(self.entries)
     }
 }
 
 fn jsonl(text: &str, list: &mut List) {
     for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
-        let value = serde_json::from_str(line).map_err(|error| error.to_string());
-        list.put(number, value.and_then(|value| BatchEntry::of_json(value).map_err(|failure| failure.message)));
+        list.put(number, serde_json::from_str(line).map_err(|error| within_line(&error)));
         if list.is_full() {
             return;
         }
     }
+}
+
+/// What is wrong with the JSON of a line. Which line it is, its reader knows better: to it, every line is the first.
+fn within_line(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    text.strip_suffix(&place).map_or_else(|| text.clone(), |what| format!("{what} at column {}", error.column()))
 }
 
 fn csv(text: &str, list: &mut List) -> Result<(), Failure> {
@@ -105,7 +110,7 @@ fn csv(text: &str, list: &mut List) -> Result<(), Failure> {
         let line = record.position().map_or(0, csv::Position::line);
         let cells = head.iter().zip(&record).filter(|(_, cell)| !cell.trim().is_empty());
         let fields = cells.map(|(name, cell)| Ok((name.to_owned(), value(name, cell)?))).collect::<Result<Map<_, _>, String>>();
-        list.put(line, fields.and_then(|fields| BatchEntry::of_json(Value::Object(fields)).map_err(|failure| failure.message)));
+        list.put(line, fields.map(Value::Object));
         if list.is_full() {
             return Ok(());
         }
@@ -149,7 +154,9 @@ mod tests {
         let failure = read("l.jsonl", b"\"/a.jpg\"\n{\"image_path\": 3}\nnope\n", None).unwrap_err();
         assert_eq!(failure.code, "batch.manifest-invalid");
         let violations = failure.detail.unwrap()["violations"].as_array().unwrap().clone();
-        assert_eq!(violations.iter().map(|one| one["pointer"].as_str().unwrap()).collect::<Vec<_>>(), ["/2", "/3"]);
+        assert_eq!(violations.iter().map(|one| one["pointer"].as_str().unwrap()).collect::<Vec<_>>(), ["/2/image_path", "/3"]);
+        assert_eq!(violations[1]["message"], "expected ident at column 2");
+        assert_eq!(failure.message, "line 2 of the manifest: /image_path: it is no text (and 1 more)");
         for (name, content) in [
             ("l.csv", &b"path\n/a.jpg\n"[..]),
             ("l.csv", b"image_path,quality\n/a.jpg,high\n"),

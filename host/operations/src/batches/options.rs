@@ -1,16 +1,34 @@
 //! What is done with each image of a batch: the `processing_options` of the image-processing client.
 
-use breakwater_core::{AspectRatio, DetectionKind, Failure};
+use breakwater_core::{AspectRatio, DetectionKind, Failure, FailureKind};
 use breakwater_vision::Format;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::violations::{Violations, part};
 use crate::crop::CropInput;
 use crate::json::batch::check_options;
 use crate::json::crop::{self, RatioJson};
 use crate::json::read;
 use crate::output_size::WantedSize;
 use crate::source::ImageSource;
+use crate::strategies::closest;
+
+/// Where the options of a batch stand.
+pub(super) const PLACE: &str = "/processing_options";
+/// The names of the options, as they are written.
+const NAMES: [&str; 10] = [
+    "target_aspect_ratio",
+    "crop_strategy",
+    "strategy_parameters",
+    "detection_types",
+    "confidence_threshold",
+    "output_format",
+    "quality",
+    "width",
+    "height",
+    "keep_metadata",
+];
 
 /// What is done with each image. What is absent is as [`CropInput`] says.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -80,10 +98,12 @@ impl ProcessingOptions {
     /// # Errors
     /// `batch.options-invalid` with the violations, `crop.ratio-invalid`.
     pub fn of_json(value: Value) -> Result<Self, Failure> {
-        check_options(&value).map_err(|mut failure| {
-            failure.code = "batch.options-invalid".into();
-            failure
-        })?;
+        let wrong = violations(&value, &[]);
+        if !wrong.is_empty() {
+            let mut placed = Violations::default();
+            placed.put_below(PLACE, wrong);
+            return Err(placed.into_failure("batch.options-invalid", |first| format!("the options cannot be meant: {first}")));
+        }
         read::<OptionsJson>(value)?.over(&Self::default())
     }
 
@@ -126,6 +146,30 @@ impl ProcessingOptions {
     }
 }
 
+/// What of options cannot be meant, whatever strategies there are, with places below them. `others` are names that may stand among them.
+pub(super) fn violations(options: &Value, others: &[&str]) -> Violations {
+    let mut wrong = Violations::default();
+    let Value::Object(fields) = options else {
+        wrong.put("", "the options are an object");
+        return wrong;
+    };
+    let is_known = |(name, _): &(String, Value)| NAMES.contains(&name.as_str());
+    let (known, unknown): (Map<String, Value>, Map<String, Value>) = fields.clone().into_iter().partition(is_known);
+    for name in unknown.keys() {
+        let shown: String = name.chars().take(64).collect();
+        let meant = closest(&shown, NAMES.iter().chain(others).copied());
+        let suggestion = meant.map(|meant| format!("; did you mean {meant:?}?")).unwrap_or_default();
+        wrong.put(format!("/{}", part(name)), format!("there is no option {shown:?}{suggestion}"));
+    }
+    // A failure of ours is none of the caller's; what cannot be meant is then found when it is read.
+    if let Err(failure) = check_options(&Value::Object(known))
+        && failure.kind == FailureKind::InvalidRequest
+    {
+        wrong.put_below("", Violations::of(&failure).within(PLACE));
+    }
+    wrong
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,5 +198,22 @@ mod tests {
             assert_eq!(failure.code, "batch.options-invalid", "{wrong}");
             assert!(failure.detail.unwrap()["violations"][0]["pointer"].as_str().unwrap().starts_with("/processing_options"), "{wrong}");
         }
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_told_each_at_its_place() {
+        let wrong = json!({ "quality": 0, "qualty": 80, "a/b": 1, "detection_types": ["cat"] });
+        let failure = ProcessingOptions::of_json(wrong).unwrap_err();
+        let detail = failure.detail.unwrap();
+        let told = detail["violations"].as_array().unwrap();
+        let mut pointers: Vec<_> = told.iter().map(|one| one["pointer"].as_str().unwrap()).collect();
+        pointers.sort_unstable();
+        assert_eq!(pointers, ["/a~1b", "/detection_types/0", "/quality", "/qualty"].map(|place| format!("{PLACE}{place}")));
+        let slip = told.iter().find(|one| one["pointer"] == "/processing_options/qualty").unwrap();
+        assert_eq!(slip["message"], "there is no option \"qualty\"; did you mean \"quality\"?");
+        assert!(failure.message.ends_with(" (and 3 more)"), "{}", failure.message);
+        let schema = crate::json::batch::spec().input_schema;
+        let known = schema["properties"]["processing_options"]["properties"].as_object().unwrap();
+        assert!(known.len() == NAMES.len() && NAMES.iter().all(|name| known.contains_key(*name)), "{known:?}");
     }
 }

@@ -3,8 +3,8 @@
 use breakwater_workflow::{Execution, ExecutionStatus, StepError};
 use serde_json::{Map, Value};
 
-use super::Progress;
 use super::input::Input;
+use super::{Progress, told_of_batch};
 
 /// A batch and how far it is.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,7 +59,7 @@ impl Batch {
             detect: input.detect,
             retry_of: input.retry_of,
             progress,
-            error,
+            error: error.map(|error| StepError { message: told_of_batch(&error.message), ..error }),
             idempotency_key,
             created_at_ms,
             started_at_ms,

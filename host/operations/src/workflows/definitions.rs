@@ -6,8 +6,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use breakwater_core::{Failure, FailureKind, keyed_id};
 use breakwater_plugins::schema_violations;
+use breakwater_workflow::admission::told_at;
 use breakwater_workflow::records::is_of_the_host;
-use breakwater_workflow::validate::{self, Known, Problem, Report};
+use breakwater_workflow::validate::{self, Known, Problem, Reading, Report};
 use breakwater_workflow::{Definition, Part, Range, RecordsError, StepOperation, StepRunner as _, Workflow, WorkflowStatus};
 use serde_json::{Map, Value, json};
 
@@ -92,10 +93,7 @@ impl Workflows {
     /// # Errors
     /// `workflow.store` (unavailable). What is wrong with the document is in the report.
     pub async fn validate(&self, document: &Value, strict: bool) -> Result<Report, Failure> {
-        match validate::parse(document) {
-            Ok(definition) => Ok(validate::validate(&definition, &self.known(&definition).await?, strict)),
-            Err(errors) => Ok(Report { errors, warnings: Vec::new() }),
-        }
+        Ok(self.looked_at(document, strict).await?.1)
     }
 
     /// A workflow by its id or name: the latest version, or one of them.
@@ -105,7 +103,14 @@ impl Workflows {
     pub async fn get(&self, id: &str, version: Option<u32>) -> Result<Workflow, Failure> {
         self.require_of_users(id)?;
         let found = self.records().workflow(id, version).await.map_err(stored)?;
-        found.filter(|workflow| !is_of_the_host(&workflow.definition.name)).ok_or_else(|| unknown(id))
+        if let Some(found) = found.filter(|workflow| !is_of_the_host(&workflow.definition.name)) {
+            return Ok(found);
+        }
+        match version {
+            // Not the workflow is missing then, but one of its versions.
+            Some(version) if self.records().workflow(id, None).await.map_err(stored)?.is_some() => Err(unknown_version(id, version)),
+            _ => Err(unknown(id)),
+        }
     }
 
     /// Refuses the id of a workflow of the host's own, and what can be the id or name of none.
@@ -155,9 +160,20 @@ impl Workflows {
     }
 
     async fn checked(&self, document: &Value, strict: bool) -> Result<(Definition, Vec<Problem>), Failure> {
-        let definition = validate::parse(document).map_err(|problems| invalid(&problems))?;
-        let report = validate::validate(&definition, &self.known(&definition).await?, strict);
-        if report.is_valid() { Ok((definition, report.warnings)) } else { Err(invalid(&report.errors)) }
+        match self.looked_at(document, strict).await? {
+            (Some(definition), report) if report.is_valid() => Ok((definition, report.warnings)),
+            (_, report) => Err(invalid(&report.errors)),
+        }
+    }
+
+    /// The definition, as far as the document is one, and everything that is wrong with it.
+    async fn looked_at(&self, document: &Value, strict: bool) -> Result<(Option<Definition>, Report), Failure> {
+        let Reading { definition, problems } = validate::read(document);
+        let report = match &definition {
+            Some(definition) => validate::validate(definition, &self.known(definition).await?, strict).besides(problems),
+            None => Report { errors: problems, warnings: Vec::new() },
+        };
+        Ok((definition, report))
     }
 
     /// What the host knows, with the workflows that the definition starts and those that they start.
@@ -187,6 +203,11 @@ impl Known for HostKnown {
         self.steps.operation(name)
     }
 
+    fn operations(&self) -> Vec<String> {
+        let snapshot = self.steps.0.current();
+        snapshot.table.entries().map(|entry| entry.spec().name.clone()).collect()
+    }
+
     fn has_service(&self, name: &str) -> bool {
         self.steps.has_service(name)
     }
@@ -203,7 +224,7 @@ impl Known for HostKnown {
 fn invalid(problems: &[Problem]) -> Failure {
     let violations: Vec<Value> =
         problems.iter().map(|problem| json!({ "pointer": problem.pointer, "code": problem.code, "message": problem.message })).collect();
-    let first = problems.first().map(|first| format!("{}: {}", first.pointer, first.message)).unwrap_or_default();
+    let first = problems.first().map(|first| told_at(&first.pointer, &first.message)).unwrap_or_default();
     let more = if problems.len() > 1 { format!(" ({} problems)", problems.len()) } else { String::new() };
     Failure::invalid("workflow.invalid", format!("the workflow does not make sense{more}: {first}"))
         .with_detail(json!({ "violations": violations }))
@@ -217,6 +238,13 @@ fn unknown(id: &str) -> Failure {
     let id: String = id.chars().take(128).collect();
     let detail = json!({ "resource_type": "workflow", "resource_id": id });
     Failure::new(FailureKind::NotFound, "workflow.unknown", format!("there is no workflow `{id}`")).with_detail(detail)
+}
+
+fn unknown_version(id: &str, version: u32) -> Failure {
+    let id: String = id.chars().take(128).collect();
+    let detail = json!({ "resource_type": "workflow version", "resource_id": format!("{id}?version={version}") });
+    let message = format!("the workflow `{id}` has no version {version}");
+    Failure::new(FailureKind::NotFound, "workflow.unknown", message).with_detail(detail)
 }
 
 pub(crate) fn stored(error: RecordsError) -> Failure {

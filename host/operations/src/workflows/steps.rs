@@ -9,7 +9,7 @@ use breakwater_core::{
 };
 use breakwater_plugins::OperationSchema;
 use breakwater_workflow::{StepAnswer, StepCall, StepOperation, StepRunner};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::operations::Operations;
 
@@ -68,9 +68,12 @@ impl OperationSteps {
     async fn attempt(&self, call: StepCall<'_>) -> Result<StepAnswer, Failure> {
         let StepCall { operation, input, context, idempotency_key, timeout, attempt, snapshot } = call;
         let service = operation.rsplit_once('.').map(|(service, _)| service);
-        if attempt > 1 && service.is_some_and(|service| self.has_service(service) && !self.0.upstreams().take_retry(service)) {
+        if let Some(service) = service.filter(|service| attempt > 1 && self.has_service(service))
+            && !self.0.upstreams().take_retry(service)
+        {
             let message = format!("the retries of `{operation}` are used up: too much of what it is asked fails");
-            return Err(Failure::new(FailureKind::BudgetExhausted, "workflow.budget-exhausted", message));
+            let failure = Failure::new(FailureKind::BudgetExhausted, "workflow.budget-exhausted", message);
+            return Err(failure.with_detail(json!({ "service_name": service })));
         }
         let root = CallContext::root(Principal::System, timeout.unwrap_or(DEFAULT_TIMEOUT));
         let request_id = context.get(REQUEST_ID).and_then(Value::as_str).and_then(|id| id.parse().ok());

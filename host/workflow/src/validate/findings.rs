@@ -55,7 +55,7 @@ impl Findings {
 }
 
 /// Pointers in the order of a document: places in lists by number.
-fn order(left: &str, right: &str) -> std::cmp::Ordering {
+pub(super) fn order(left: &str, right: &str) -> std::cmp::Ordering {
     let part = |part: &str| part.parse::<u64>().map_or_else(|_| (1, 0, part.to_owned()), |number| (0, number, String::new()));
     left.split('/').map(part).cmp(right.split('/').map(part))
 }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::findings::{Findings, escaped, shown};
 use super::size::sequences;
 use crate::definition::Definition;
+use crate::records::{RESERVED, is_of_the_host};
 
 /// The longest id of a step or name of a branch.
 const LONGEST_ID: usize = 64;
@@ -16,6 +17,9 @@ pub(super) fn check(definition: &Definition, findings: &mut Findings) {
     if !consists_of(&definition.name, LONGEST_NAME, is_of_name) {
         let message =
             format!("a name has 1 to {LONGEST_NAME} lower-case letters, digits, `-`, `_` and `.`: not `{}`", shown(&definition.name));
+        findings.error("/name", "definition.name-invalid", message);
+    } else if is_of_the_host(&definition.name) {
+        let message = format!("names that begin with `{RESERVED}` are for workflows of the host");
         findings.error("/name", "definition.name-invalid", message);
     }
     let mut ids: HashMap<String, (String, &str)> = HashMap::new();

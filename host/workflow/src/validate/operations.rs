@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Known;
-use super::findings::{Findings, shown};
+use super::findings::{Findings, meant, shown};
 use super::size::sequences;
 use crate::definition::{Definition, StepType};
 
@@ -50,17 +50,23 @@ fn called(at: &str, service: Option<&str>, operation: Option<String>, known: &dy
     };
     match service {
         Some(service) if known.has_service(service) => {
-            let message = format!("the service `{}` has no action `{}`", shown(service), shown(action));
+            let names = known.operations();
+            let actions = names.iter().filter_map(|name| name.strip_prefix(service)?.strip_prefix('.'));
+            let message = format!("the service `{}` has no action `{}`{}", shown(service), shown(action), meant(action, actions));
             findings.error(format!("{at}/{field}"), "action.unknown", message);
         }
         Some(service) => {
-            let message = format!("no service `{}` is registered; until it is, the step cannot be executed", shown(service));
+            let names = known.operations();
+            let services = names.iter().filter_map(|name| Some(name.rsplit_once('.')?.0)).filter(|name| known.has_service(name));
+            let close = meant(service, services);
+            let message = format!("no service `{}` is registered; until it is, the step cannot be executed{close}", shown(service));
             findings.missing(format!("{at}/service"), "service.not-registered", message);
         }
         None => {
             let message = format!(
-                "there is no operation `{}`; until a plugin or a service brings it, the step cannot be executed",
-                shown(&operation)
+                "there is no operation `{}`; until a plugin or a service brings it, the step cannot be executed{}",
+                shown(&operation),
+                meant(&operation, known.operations())
             );
             findings.missing(format!("{at}/operation"), "operation.unknown", message);
         }

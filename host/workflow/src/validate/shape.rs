@@ -85,35 +85,57 @@ const COMPENSATION: &[Field] =
     &[field("service", Kind::Text), field("action", Kind::Text), field("operation", Kind::Text), field("input", Kind::Text)];
 const CHOICE: &[Field] = &[required("when", Kind::Text), field("next", Kind::Text)];
 
+/// What a document is taken for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reading {
+    /// The definition. Without what has not the shape of one, and with stand-ins for what it cannot be without, if there are problems.
+    pub definition: Option<Definition>,
+    /// Everything that has not the shape of a definition; whether the rest makes sense is for [`super::validate`].
+    pub problems: Vec<Problem>,
+}
+
 /// Reads a definition. A field that is `null` counts as absent, but for the output of a fallback, which may be `null`.
 ///
 /// # Errors
-/// Everything that has not the shape of a definition; whether it makes sense is for [`super::validate`].
+/// [`Reading::problems`], if there are any.
 pub fn parse(document: &Value) -> Result<Definition, Vec<Problem>> {
-    let mut reader = Reader { findings: Findings::new(false), steps: 0 };
+    match read(document) {
+        Reading { definition: Some(definition), problems } if problems.is_empty() => Ok(definition),
+        Reading { problems, .. } => Err(problems),
+    }
+}
+
+/// Reads a definition as far as it is one.
+#[must_use]
+pub fn read(document: &Value) -> Reading {
+    let mut reader = Reader { findings: Findings::new(false), steps: 0, stand_ins: 0 };
     if is_too_large(document) {
         let message = format!("the definition is larger than {MAX_DOCUMENT} bytes");
         reader.findings.error("", "definition.too-large", message);
-        return Err(reader.findings.report().errors);
+        return Reading { definition: None, problems: reader.findings.report().errors };
     }
     let read = reader.read(document, Kind::Fields(DEFINITION), "", 0);
-    let problems = reader.findings.report().errors;
-    if !problems.is_empty() {
-        return Err(problems);
+    let mut problems = reader.findings.report().errors;
+    match serde_path_to_error::deserialize(read) {
+        Ok(definition) => Reading { definition: Some(definition), problems },
+        Err(error) => {
+            if problems.is_empty() {
+                let pointer: String = error.path().iter().map(|segment| format!("/{}", escaped(&segment.to_string()))).collect();
+                problems.push(Problem { pointer, code: "field.wrong-type", message: error.inner().to_string() });
+            }
+            Reading { definition: None, problems }
+        }
     }
-    serde_path_to_error::deserialize(read).map_err(|error| {
-        let pointer: String = error.path().iter().map(|segment| format!("/{}", escaped(&segment.to_string()))).collect();
-        vec![Problem { pointer, code: "field.wrong-type", message: error.inner().to_string() }]
-    })
 }
 
 struct Reader {
     findings: Findings,
     steps: usize,
+    stand_ins: usize,
 }
 
 impl Reader {
-    /// Reads a value. What is wrong with it is told, and `null` stands in its place.
+    /// Reads a value. If it is another one than is wanted, that is told, and `null` stands in its place.
     fn read(&mut self, value: &Value, kind: Kind, at: &str, depth: usize) -> Value {
         match (kind, value) {
             (Kind::Any, _) | (Kind::Text, Value::String(_)) | (Kind::Flag, Value::Bool(_)) | (Kind::Object, Value::Object(_)) => {
@@ -132,7 +154,8 @@ impl Reader {
             (Kind::Steps, Value::Array(steps)) => self.steps(steps, at, depth),
             (Kind::Branches, Value::Object(branches)) => {
                 let read = |(name, steps): (&String, &Value)| {
-                    (name.clone(), self.read(steps, Kind::Steps, &format!("{at}/{}", escaped(name)), depth))
+                    let steps = self.read(steps, Kind::Steps, &format!("{at}/{}", escaped(name)), depth);
+                    (name.clone(), if steps.is_null() { Value::Array(Vec::new()) } else { steps })
                 };
                 Value::Object(branches.iter().map(read).collect())
             }
@@ -156,17 +179,45 @@ impl Reader {
                     self.findings.error(at, "field.unknown", message);
                 }
                 Some(field) if value.is_null() && !matches!(field.kind, Kind::Any) => {}
-                Some(field) => drop(read.insert(name.clone(), self.read(value, field.kind, &at, depth))),
+                Some(field) => {
+                    let value = self.read(value, field.kind, &at, depth);
+                    if !value.is_null() || matches!(field.kind, Kind::Any) {
+                        read.insert(name.clone(), value);
+                    }
+                }
             }
         }
         for field in fields.iter().filter(|field| field.is_required && object.get(field.name).is_none_or(Value::is_null)) {
             self.findings.error(at, "field.missing", format!("`{}` is missing", field.name));
         }
+        self.stand_in(fields, &mut read);
         Value::Object(read)
     }
 
+    /// Puts something that nothing is wrong with where something needed is not there, so that the rest can be looked at.
+    fn stand_in(&mut self, fields: &'static [Field], read: &mut Map<String, Value>) {
+        for field in fields.iter().filter(|field| field.is_required) {
+            if !read.contains_key(field.name) {
+                self.stand_ins += 1;
+                let value = match (field.kind, field.name) {
+                    (Kind::Steps, _) => Value::Array(Vec::new()),
+                    (_, "when") => Value::from("`true`"),
+                    _ => Value::from(format!("stand-in-{}", self.stand_ins)),
+                };
+                read.insert(field.name.to_owned(), value);
+            }
+        }
+    }
+
     fn list(&mut self, items: &[Value], fields: &'static [Field], at: &str, depth: usize) -> Value {
-        let read = |(place, item): (usize, &Value)| self.read(item, Kind::Fields(fields), &format!("{at}/{place}"), depth);
+        let read = |(place, item): (usize, &Value)| match self.read(item, Kind::Fields(fields), &format!("{at}/{place}"), depth) {
+            Value::Null => {
+                let mut read = Map::new();
+                self.stand_in(fields, &mut read);
+                Value::Object(read)
+            }
+            read => read,
+        };
         Value::Array(items.iter().enumerate().map(read).collect())
     }
 

@@ -5,8 +5,8 @@ use super::{MAX_BRANCHES, MAX_CHOICES, MAX_NESTING, MAX_STEPS};
 use crate::definition::{Definition, Step};
 
 /// Steps that follow each other, and where they stand.
-pub(super) struct Sequence<'a> {
-    pub(super) steps: &'a [Step],
+pub(crate) struct Sequence<'a> {
+    pub(crate) steps: &'a [Step],
     /// Of the list.
     pub(super) pointer: String,
     /// Of the step that they are within, if they are within one.
@@ -19,13 +19,13 @@ pub(super) struct Sequence<'a> {
 
 impl Sequence<'_> {
     /// Where one of its steps stands.
-    pub(super) fn at(&self, step: usize) -> String {
+    pub(crate) fn at(&self, step: usize) -> String {
         format!("{}/{step}", self.pointer)
     }
 }
 
 /// Every sequence, those around others before those within. `within` of one is the place of another in this list, and of a step in that.
-pub(super) fn sequences(definition: &Definition) -> Vec<Sequence<'_>> {
+pub(crate) fn sequences(definition: &Definition) -> Vec<Sequence<'_>> {
     let outermost = Sequence { steps: &definition.steps, pointer: "/steps".to_owned(), within: None, in_map: false, depth: 1 };
     let mut found = vec![outermost];
     let mut next = 0;

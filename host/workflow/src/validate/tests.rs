@@ -50,6 +50,10 @@ impl Known for Host {
         Some(StepOperation { input_schema, output_schema, effect: OperationEffect::Create, idempotent: false })
     }
 
+    fn operations(&self) -> Vec<String> {
+        self.operations.keys().cloned().collect()
+    }
+
     fn has_service(&self, name: &str) -> bool {
         self.services.iter().any(|service| service == name)
     }

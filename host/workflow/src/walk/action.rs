@@ -22,8 +22,17 @@ pub(crate) struct Called<'a> {
     pub(crate) path: &'a str,
     pub(crate) retry: Option<StepRetry>,
     pub(crate) timeout_ms: Option<u64>,
-    /// What ends it before its time; none for what undoes a step, which goes on when the execution is cancelled.
+    /// What ends it before its time; none for what goes on when the execution is cancelled: undoing a step, or finding out what is to be
+    /// undone.
     pub(crate) halt: Option<&'a Halt>,
+    /// Whether the answer of an attempt under way is waited for when the execution is cancelled, because what was done can be undone.
+    pub(crate) is_undoable: bool,
+}
+
+/// Whether an attempt of a step that can be undone began and nothing says how it ended: asking once more under the same key finds out what
+/// there is to undo.
+pub(crate) fn may_have_been_done(step: &Step, found: Option<&Progress>) -> bool {
+    step.compensate.is_some() && matches!(found, Some(Progress::Started { .. }))
 }
 
 impl Walk {
@@ -31,7 +40,11 @@ impl Walk {
         let Step { retry, timeout_ms, .. } = place.step;
         let operation = place.step.called().ok_or_else(|| unnamed(&place.step.id))?;
         let (retry, timeout_ms) = (*retry, *timeout_ms);
-        let called = Called { operation: &operation, input: place.input, path: &place.path, retry, timeout_ms, halt: Some(place.halt) };
+        let found = self.run.log().visit(&place.path).map(|visit| visit.progress.clone());
+        let is_left_open = self.run.cancel.is_cancelled() && may_have_been_done(place.step, found.as_ref());
+        let halt = (!is_left_open).then_some(place.halt);
+        let is_undoable = place.step.compensate.is_some();
+        let called = Called { operation: &operation, input: place.input, path: &place.path, retry, timeout_ms, halt, is_undoable };
         self.call(called).await
     }
 
@@ -52,8 +65,9 @@ impl Walk {
             }
             let slot = self.unless_cancelled(&called, self.world.slot()).await?;
             let _slot = slot.ok_or(Stop::Shutdown)?;
-            let attempt = failed + 1;
-            self.run.record_at(called.path, Happened::Started { attempt, due_at_ms: None }).wait().await?;
+            // Those that ended with a process are counted, but do not use up the attempts that the step has.
+            let (attempt, number) = (failed + 1, failed + unended + 1);
+            self.run.record_at(called.path, Happened::Started { attempt: number, due_at_ms: None }).wait().await?;
             let (operation, input) = (called.operation.to_owned(), called.input.clone());
             let call = Attempt { operation, input, idempotency_key: key.clone(), timeout_ms: called.timeout_ms, number: attempt };
             let answer = self.in_flight(&called, self.world.call(call)).await?;
@@ -64,6 +78,10 @@ impl Walk {
                 }
                 Err(failure) => failure,
             };
+            if called.halt.is_some() && self.run.cancel.is_cancelled() {
+                self.record_last_attempt(&called, &failure);
+                return Err(Stop::Cancelled);
+            }
             if !may_help_to_repeat(&failure) {
                 return Err(failure.into());
             }
@@ -95,17 +113,27 @@ impl Walk {
         }
     }
 
-    /// An attempt that runs is not cut off by a shutdown while the process has time; a cancelled execution does not wait for it, and takes
-    /// no notice of its answer.
+    /// An attempt that runs is not cut off by a shutdown while the process has time. A cancelled execution waits for it when what it does
+    /// can be undone; otherwise it takes no notice of its answer.
     async fn in_flight<T>(&self, called: &Called<'_>, work: impl Future<Output = T>) -> Result<T, Stop> {
-        if called.halt.is_none() {
+        if called.halt.is_none() || called.is_undoable {
             return Ok(work.await);
         }
         tokio::select! {
             biased;
-            () = self.run.cancel.cancelled() => Err(Stop::Cancelled),
+            () = self.run.cancel.cancelled() => {
+                let message = "the execution ended while the attempt was under way; its answer was not waited for";
+                self.record_last_attempt(called, &Failure::new(FailureKind::Other, "workflow.attempt-abandoned", message));
+                Err(Stop::Cancelled)
+            }
             value = work => Ok(value),
         }
+    }
+
+    /// Writes down how the last attempt of a cancelled execution ended.
+    fn record_last_attempt(&self, called: &Called<'_>, failure: &Failure) {
+        let retry_at_ms = self.world.now_ms();
+        self.run.record_at(called.path, Happened::AttemptFailed { error: StepError::of(failure), retry_at_ms });
     }
 }
 

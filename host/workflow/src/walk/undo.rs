@@ -63,7 +63,8 @@ impl Walk {
                 continue;
             }
             let Undo { step, operation, input } = undo;
-            let called = Called { operation: &operation, input, path: &path, retry: None, timeout_ms: None, halt: None };
+            let called =
+                Called { operation: &operation, input, path: &path, retry: None, timeout_ms: None, halt: None, is_undoable: false };
             match self.call(called).await {
                 Ok(_) => {}
                 Err(Stop::Failed(error)) => {

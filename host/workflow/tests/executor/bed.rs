@@ -167,19 +167,18 @@ fn late() -> Failure {
 }
 
 async fn answer(sink: &Sink, operation: &str, input: Value) -> Result<Value, Failure> {
+    if operation.starts_with("gate") {
+        sink.open.subscribe().wait_for(|open| open.contains(operation)).await.unwrap();
+    }
     if let Some(left) = sink.failures.lock().unwrap().get_mut(operation).filter(|left| **left > 0) {
         *left -= 1;
         return Err(Failure::new(FailureKind::Unavailable, "upstream.connection", "not there"));
     }
     Ok(match operation.split('.').next().unwrap_or_default() {
         "add" => json!(input.as_i64().unwrap_or_default() + 1),
-        "echo" => input,
+        "echo" | "gate" => input,
         "large" => json!("x".repeat(usize::try_from(input.as_u64().unwrap()).unwrap())),
         "bad" => return Err(Failure::invalid("operation.input-invalid", "wrong")),
-        "gate" => {
-            sink.open.subscribe().wait_for(|open| open.contains(operation)).await.unwrap();
-            input
-        }
         _ => json!({ "by": operation, "got": input }),
     })
 }

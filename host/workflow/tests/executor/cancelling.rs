@@ -1,6 +1,6 @@
 //! Ending what runs, waits, or is paused.
 
-use breakwater_workflow::{ExecutionStatus, Wanted};
+use breakwater_workflow::{ExecutionStatus, Happened, Wanted};
 use serde_json::json;
 
 use super::bed::{Bed, call, eventually};
@@ -21,8 +21,57 @@ pub(crate) async fn takes_no_notice_of_what_still_answers(bed: &Bed) {
     bed.sink.open("gate.x");
     assert_eq!(bed.ends(&id).await.output, None);
     assert_eq!(bed.sink.operations(), ["book", "gate.x", "cancel"]);
-    let story = ["room started", "room completed", "hold started", " cancel-requested", "room~undo started", "room~undo completed"];
+    let story = [
+        "room started",
+        "room completed",
+        "hold started",
+        " cancel-requested",
+        "hold attempt-failed",
+        "room~undo started",
+        "room~undo completed",
+    ];
     assert_eq!(bed.story(&id).await, story);
+    let abandoned = bed.history(&id).await.iter().find_map(|event| match &event.what {
+        Happened::AttemptFailed { error, .. } => Some(error.code.clone()),
+        _ => None,
+    });
+    assert_eq!(abandoned.as_deref(), Some("workflow.attempt-abandoned"));
+}
+
+pub(crate) async fn undoes_what_ends_after_it(bed: &Bed) {
+    // The last step too: what was asked for before it ended counts.
+    let steps = json!([{ "id": "room", "operation": "gate.room", "compensate": { "operation": "cancel", "input": "steps.room" } }]);
+    bed.steps(steps).await;
+    let id = bed.start(json!(7)).await;
+    bed.sink.called("gate.room", 1).await;
+    let cancelling = bed.executor.command(&id, Wanted::Cancel);
+    let opening = async {
+        eventually("it is to end", async || bed.story(&id).await.contains(&" cancel-requested".to_owned())).await;
+        bed.sink.open("gate.room");
+    };
+    let (cancelled, ()) = tokio::join!(cancelling, opening);
+    assert_eq!(cancelled.unwrap().status, ExecutionStatus::Cancelled);
+    assert_eq!(bed.sink.operations(), ["gate.room", "cancel"]);
+    assert_eq!(bed.sink.of("cancel")[0].input, json!(7));
+    let story = ["room started", " cancel-requested", "room completed", "room~undo started", "room~undo completed"];
+    assert_eq!(bed.story(&id).await, story);
+}
+
+pub(crate) async fn undoes_nothing_that_failed_after_it(bed: &Bed) {
+    let steps = json!([{ "id": "room", "operation": "gate.broken", "compensate": { "operation": "cancel" }, "fallback": { "output": 0 } }]);
+    bed.sink.fail("gate.broken", 1);
+    bed.steps(steps).await;
+    let id = bed.start(json!(7)).await;
+    bed.sink.called("gate.broken", 1).await;
+    let cancelling = bed.executor.command(&id, Wanted::Cancel);
+    let opening = async {
+        eventually("it is to end", async || bed.story(&id).await.contains(&" cancel-requested".to_owned())).await;
+        bed.sink.open("gate.broken");
+    };
+    let (cancelled, ()) = tokio::join!(cancelling, opening);
+    assert_eq!(cancelled.unwrap().status, ExecutionStatus::Cancelled);
+    assert_eq!(bed.story(&id).await, ["room started", " cancel-requested", "room attempt-failed"]);
+    assert_eq!(bed.sink.operations(), ["gate.broken"]);
 }
 
 pub(crate) async fn cancels_what_is_paused(bed: &Bed) {

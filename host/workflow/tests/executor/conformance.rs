@@ -40,7 +40,7 @@ cases! {
         retries_it_with_its_parent begins_it_anew_when_its_time_was_over refuses_one_that_is_not_there;
     starting: starts_once_with_one_key refuses_what_cannot_be_started keeps_the_version_it_runs;
     commands: begins_nothing_while_it_is_paused goes_on_from_what_failed does_again_what_was_undone refuses_what_its_state_forbids;
-    cancelling: takes_no_notice_of_what_still_answers cancels_what_is_paused cancels_what_waits;
+    cancelling: takes_no_notice_of_what_still_answers undoes_what_ends_after_it undoes_nothing_that_failed_after_it cancels_what_is_paused cancels_what_waits;
     looking: knows_no_others lists_and_counts wakes_for_the_next_event gives_a_history_in_parts says_where_it_is;
 }
 

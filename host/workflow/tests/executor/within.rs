@@ -1,9 +1,9 @@
 //! A workflow as a step.
 
-use breakwater_workflow::{Execution, ExecutionStatus, Wanted};
+use breakwater_workflow::{Execution, ExecutionStatus, Wanted, WorkflowRecords as _, WorkflowStatus};
 use serde_json::{Value, json};
 
-use super::bed::{Bed, call, eventually};
+use super::bed::{Bed, call, eventually, start};
 
 fn outer() -> Value {
     json!([{ "id": "sub", "type": "workflow", "workflow": "inner", "next": "after" }, call("after", "echo", None)])
@@ -96,6 +96,26 @@ pub(crate) async fn begins_it_anew_when_its_time_was_over(bed: &Bed) {
 }
 
 pub(crate) async fn refuses_one_that_is_not_there(bed: &Bed) {
-    let steps = json!([{ "id": "sub", "type": "workflow", "workflow": "nobody", "next": null }]);
-    assert_eq!(bed.error(steps, json!(1)).await, ("workflow.unknown".to_owned(), Some("sub".to_owned())));
+    let sub = json!({ "id": "sub", "type": "workflow", "workflow": "inner", "next": null });
+    bed.steps(json!([call("first", "gate.x", Some("sub")), sub])).await;
+    let refused = async || {
+        let failure = bed.executor.start(start(json!(1))).await.unwrap_err();
+        let violations = failure.detail.unwrap()["violations"].clone();
+        (failure.code.into_owned(), violations[0]["pointer"].clone(), violations[0]["message"].as_str().unwrap().to_owned())
+    };
+    let (code, pointer, message) = refused().await;
+    assert_eq!((code.as_str(), pointer), ("workflow.not-executable", json!("/steps/1/workflow")));
+    assert!(message.contains("`inner`, which is not there"), "{message}");
+    bed.put_as(json!({ "name": "inner", "steps": [call("i", "echo", None)] }), WorkflowStatus::Archived).await;
+    assert!(refused().await.2.contains("is ARCHIVED"));
+    assert!(bed.sink.calls().is_empty(), "nothing was begun");
+
+    // It may still go away before its step is reached.
+    bed.put(json!({ "name": "inner", "steps": [call("i", "echo", None)] })).await;
+    let id = bed.start(json!(1)).await;
+    bed.sink.called("gate.x", 1).await;
+    assert!(bed.records.remove_workflow(&bed.id("inner")).await.unwrap());
+    bed.sink.open("gate.x");
+    let error = bed.ends(&id).await.error.unwrap();
+    assert_eq!((error.code.as_str(), error.step.as_deref()), ("workflow.unknown", Some("sub")));
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use breakwater_core::{BoxFuture, Digest};
 use breakwater_workflow::records::{Part, Range};
 use breakwater_workflow::{
-    Append, Claimed, Created, EmbeddedExecutor, Event, Execution, ExecutionFilter, ExecutionStatus, Executor, Fence, Mail,
+    Append, Claimed, Created, EmbeddedExecutor, Event, Execution, ExecutionFilter, ExecutionStatus, Executor, Fence, Happened, Mail,
     MemoryWorkflowRecords, NewSignal, RecordsError, Signal, Wanted, Workflow, WorkflowRecords, WorkflowStatus,
 };
 use serde_json::{Value, json};
@@ -240,6 +240,34 @@ async fn a_process_that_was_thought_dead_writes_nothing_any_more() {
     assert_eq!(execution.output, Some(json!(2)), "{execution:?}");
     assert_eq!(sink.operations(), ["slow", "slow", "add"], "the first one did not go on behind its step");
     assert_eq!(sink.effects().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_under_way_when_process_and_execution_ended_is_found_out_and_undone() {
+    let records = Arc::new(MemoryWorkflowRecords::default());
+    let sink = Arc::<Sink>::default();
+    let step = json!({ "id": "room", "operation": "slow", "compensate": { "operation": "release", "input": "steps.room" } });
+    put(&*records, json!({ "name": "w", "steps": [step] })).await;
+    let mortal = Arc::new(Mute { records: records.clone(), was_heard: AtomicBool::new(false) });
+    let first = EmbeddedExecutor::start(config("first"), mortal, Arc::new(Operations(sink.clone()))).await.unwrap();
+    let id = first.start(start(json!(0))).await.unwrap().execution.id;
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    records.want(&id, Wanted::Cancel).await.unwrap();
+    let second = EmbeddedExecutor::start(config("second"), records.clone(), Arc::new(Operations(sink.clone()))).await.unwrap();
+    let execution = second.wait(&id, Duration::from_secs(36_000)).await.unwrap();
+    assert_eq!(execution.status, ExecutionStatus::Cancelled, "{execution:?}");
+    assert_eq!(sink.operations(), ["slow", "slow", "release"]);
+    assert_eq!(sink.calls()[2].2, json!("slow"), "with what the second asking gave");
+    assert_eq!(sink.effects().len(), 2, "both askings were under one key");
+    let attempts: Vec<u32> = second.history(&id, 0, 100).await.unwrap().items.iter().filter_map(attempt_at_room).collect();
+    assert_eq!(attempts, [1, 2], "an attempt that ended with its process counts too");
+}
+
+fn attempt_at_room(event: &Event) -> Option<u32> {
+    match event.what {
+        Happened::Started { attempt, .. } if event.path == "room" => Some(attempt),
+        _ => None,
+    }
 }
 
 /// Records of a process whose beats get lost, but for the first.

@@ -1,12 +1,47 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::places;
+use super::{Host, places};
 use crate::definition::Definition;
-use crate::validate::parse;
+use crate::validate::{Reading, parse, read, validate};
 
 fn problems(document: Value) -> Vec<crate::Problem> {
     parse(&document).unwrap_err()
+}
+
+#[test]
+fn what_is_wrong_whatever_the_misshapen_parts_mean_is_told_beside_them() {
+    let document = json!({"name": "Bad Name", "steps": [
+        {"id": "a", "service": "s", "action": "a", "next": "zz"},
+        {"id": "a", "foo": 1},
+        {"service": "s", "action": "extrct", "input": "previous."},
+        {"id": "c", "type": "choice", "choices": [5, {"when": "steps.nobody"}]},
+        7,
+        {"id": "p", "type": "parallel", "branches": {"b": 1}},
+    ]});
+    let Reading { definition, problems } = read(&document);
+    assert_eq!(parse(&document).unwrap_err(), problems);
+    let host = Host::plain().with("s", "extract", json!({}), json!({}));
+    let report = validate(&definition.unwrap(), &host, false).besides(problems);
+    assert_eq!(
+        places(&report.errors),
+        [
+            ("/name", "definition.name-invalid"),
+            ("/steps/0/next", "next.unknown"),
+            ("/steps/1/foo", "field.unknown"),
+            ("/steps/1/id", "step.id-doubled"),
+            ("/steps/2", "field.missing"),
+            ("/steps/2/action", "action.unknown"),
+            ("/steps/2/input", "expression.invalid"),
+            ("/steps/3/choices/0", "field.wrong-type"),
+            ("/steps/3/choices/1/when", "expression.unknown-step"),
+            ("/steps/4", "field.wrong-type"),
+            ("/steps/5/branches/b", "field.wrong-type"),
+        ],
+        "{report:#?}"
+    );
+    let message = |pointer: &str| report.errors.iter().find(|problem| problem.pointer == pointer).unwrap().message.as_str();
+    assert!(message("/steps/2/action").ends_with("; is `extract` meant?"), "{}", message("/steps/2/action"));
 }
 
 #[test]
