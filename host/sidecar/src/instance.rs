@@ -166,8 +166,9 @@ impl Instance {
             return Some(self.give_up(error));
         }
         let sidecar = Arc::clone(&self.sidecar);
-        if sidecar.missing_need().is_some() {
-            // That may take for ever; the state says what it waits for.
+        if let Some(need) = sidecar.missing_need() {
+            // That may take for ever; the state says what it waits for, also to whoever is answered now.
+            start::tell_wait(&sidecar, self.number, need);
             self.answer(Ok(()));
         }
         let mut half = None;

@@ -203,13 +203,42 @@ fn joined(taken: impl Iterator<Item = (Append, Waiting)>) -> (Vec<Append>, Vec<V
     (appends, waiting)
 }
 
+/// An error with its causes. Many say their cause themselves; it is not said twice.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
+    let mut last = text.clone();
     let mut cause = error.source();
     while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
+        let said = error.to_string();
+        if said.starts_with(&last) {
+            text.truncate(text.len() - last.len());
+            text.push_str(&said);
+        } else if !last.ends_with(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
+        last = said;
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{0}")]
+    struct Link(&'static str, #[source] Option<Box<Link>>);
+
+    #[test]
+    fn a_cause_that_was_said_is_not_said_again() {
+        let told = |links: [&'static str; 3]| {
+            let [first, second, third] = links;
+            chain(&Link(first, Some(Box::new(Link(second, Some(Box::new(Link(third, None))))))))
+        };
+        assert_eq!(told(["it failed", "the disk", "is full"]), "it failed: the disk: is full");
+        assert_eq!(told(["it failed", "it failed: the disk is full", "the disk is full"]), "it failed: the disk is full");
+        assert_eq!(told(["a: b", "b", "c"]), "a: b: c");
+    }
 }

@@ -45,7 +45,8 @@ impl Refusal {
         };
         let mut text = problem.detail.or(problem.title).unwrap_or_else(|| status.to_string());
         // A single mistake is often the whole detail already.
-        let is_said = matches!(problem.violations.as_slice(), [only] if !only.message.is_empty() && text.contains(&only.message));
+        let is_said = matches!(problem.violations.as_slice(), [only] if !only.message.is_empty()
+            && text.contains(&only.message) && text.contains(&only.pointer));
         // Writing to a string does not fail.
         if let Some(code) = &problem.code {
             let _ = write!(text, " ({code})");

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
-
 use super::{Running, Sidecar};
 use crate::config::Readiness;
 use crate::diagnosis;
@@ -22,8 +20,20 @@ use crate::status::State;
 /// Starts an instance and waits until it is ready. `half` holds the process while it is not, also when it did not become ready: whoever gives
 /// up this start ends it.
 pub(super) async fn start(sidecar: &Arc<Sidecar>, number: u32, depth: Depth, half: &mut Option<Process>) -> Result<Running, SidecarError> {
+    // Whoever starts it may have said already what it waits for first.
+    let mut is_told = sidecar.record(number).state() == State::Waiting;
     for (name, ready) in &sidecar.needs {
-        wait_for(sidecar, number, name, ready.clone()).await;
+        let mut ready = ready.clone();
+        if *ready.borrow() {
+            continue;
+        }
+        if !std::mem::take(&mut is_told) {
+            tell_wait(sidecar, number, name);
+        }
+        // Its sender lives as long as the sidecars; should it be gone, all ends and so does this.
+        if ready.wait_for(|ready| *ready).await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
     sidecar.change(number, State::Checking, None, "what it needs is looked at", None);
     let port = match sidecar.config.port_of(number) {
@@ -94,15 +104,9 @@ enum Early {
     NotReady(NotReady),
 }
 
-async fn wait_for(sidecar: &Sidecar, number: u32, name: &str, mut ready: watch::Receiver<bool>) {
-    if *ready.borrow() {
-        return;
-    }
+/// Says which sidecar it waits for.
+pub(super) fn tell_wait(sidecar: &Sidecar, number: u32, name: &str) {
     sidecar.change(number, State::Waiting, None, &format!("{name} must be ready first"), None);
-    // Its sender lives as long as the sidecars; should it be gone, all ends and so does this.
-    if ready.wait_for(|ready| *ready).await.is_err() {
-        std::future::pending::<()>().await;
-    }
 }
 
 /// Looks at what it needs, and again if something is missing.
