@@ -155,12 +155,12 @@ impl Walk {
             _ => {}
         }
         // A workflow that it has started is seen to, also when the execution is to end. So is what may have been done and can be undone.
-        let is_left_open = match step.kind {
+        let is_seen_to = match step.kind {
             StepType::Workflow => found.is_some(),
-            StepType::Action => self.run.cancel.is_cancelled() && action::may_have_been_done(step, found.as_ref()),
+            StepType::Action => self.is_left_open(step, found.as_ref()),
             _ => false,
         };
-        if !is_left_open {
+        if !is_seen_to {
             self.gate(place.halt).await?;
         }
         if let Some(when) = &step.when

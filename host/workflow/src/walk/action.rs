@@ -29,23 +29,22 @@ pub(crate) struct Called<'a> {
     pub(crate) is_undoable: bool,
 }
 
-/// Whether an attempt of a step that can be undone began and nothing says how it ended: asking once more under the same key finds out what
-/// there is to undo.
-pub(crate) fn may_have_been_done(step: &Step, found: Option<&Progress>) -> bool {
-    step.compensate.is_some() && matches!(found, Some(Progress::Started { .. }))
-}
-
 impl Walk {
     pub(crate) async fn action(&self, place: Place<'_>) -> Result<Value, Stop> {
         let Step { retry, timeout_ms, .. } = place.step;
         let operation = place.step.called().ok_or_else(|| unnamed(&place.step.id))?;
         let (retry, timeout_ms) = (*retry, *timeout_ms);
         let found = self.run.log().visit(&place.path).map(|visit| visit.progress.clone());
-        let is_left_open = self.run.cancel.is_cancelled() && may_have_been_done(place.step, found.as_ref());
-        let halt = (!is_left_open).then_some(place.halt);
+        let halt = (!self.is_left_open(place.step, found.as_ref())).then_some(place.halt);
         let is_undoable = place.step.compensate.is_some();
         let called = Called { operation: &operation, input: place.input, path: &place.path, retry, timeout_ms, halt, is_undoable };
         self.call(called).await
+    }
+
+    /// Whether the execution is to end, and an attempt of a step that can be undone began of which nothing says how it ended: asking once more
+    /// under the same key finds out what there is to undo.
+    pub(crate) fn is_left_open(&self, step: &Step, found: Option<&Progress>) -> bool {
+        self.run.cancel.is_cancelled() && step.compensate.is_some() && matches!(found, Some(Progress::Started { .. }))
     }
 
     /// Calls an operation until it has answered or failed for good.
@@ -65,9 +64,10 @@ impl Walk {
             }
             let slot = self.unless_cancelled(&called, self.world.slot()).await?;
             let _slot = slot.ok_or(Stop::Shutdown)?;
-            // Those that ended with a process are counted, but do not use up the attempts that the step has.
-            let (attempt, number) = (failed + 1, failed + unended + 1);
-            self.run.record_at(called.path, Happened::Started { attempt: number, due_at_ms: None }).wait().await?;
+            // The history counts those that ended with a process; they use up neither the attempts of the step nor the retry budget of the
+            // service, which has refused nothing.
+            let attempt = failed + 1;
+            self.run.record_at(called.path, Happened::Started { attempt: attempt + unended, due_at_ms: None }).wait().await?;
             let (operation, input) = (called.operation.to_owned(), called.input.clone());
             let call = Attempt { operation, input, idempotency_key: key.clone(), timeout_ms: called.timeout_ms, number: attempt };
             let answer = self.in_flight(&called, self.world.call(call)).await?;

@@ -1,7 +1,7 @@
 //! Ending what runs, waits, or is paused.
 
 use breakwater_workflow::{ExecutionStatus, Happened, Wanted};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::bed::{Bed, call, eventually};
 
@@ -38,19 +38,25 @@ pub(crate) async fn takes_no_notice_of_what_still_answers(bed: &Bed) {
     assert_eq!(abandoned.as_deref(), Some("workflow.attempt-abandoned"));
 }
 
-pub(crate) async fn undoes_what_ends_after_it(bed: &Bed) {
-    // The last step too: what was asked for before it ended counts.
-    let steps = json!([{ "id": "room", "operation": "gate.room", "compensate": { "operation": "cancel", "input": "steps.room" } }]);
+/// Starts `steps` with 7, and cancels them before `gate`, the operation of the first one, answers.
+async fn cancelled_within(bed: &Bed, steps: Value, gate: &str) -> String {
     bed.steps(steps).await;
     let id = bed.start(json!(7)).await;
-    bed.sink.called("gate.room", 1).await;
+    bed.sink.called(gate, 1).await;
     let cancelling = bed.executor.command(&id, Wanted::Cancel);
     let opening = async {
         eventually("it is to end", async || bed.story(&id).await.contains(&" cancel-requested".to_owned())).await;
-        bed.sink.open("gate.room");
+        bed.sink.open(gate);
     };
     let (cancelled, ()) = tokio::join!(cancelling, opening);
     assert_eq!(cancelled.unwrap().status, ExecutionStatus::Cancelled);
+    id
+}
+
+pub(crate) async fn undoes_what_ends_after_it(bed: &Bed) {
+    // The last step too: what was asked for before it ended counts.
+    let steps = json!([{ "id": "room", "operation": "gate.room", "compensate": { "operation": "cancel", "input": "steps.room" } }]);
+    let id = cancelled_within(bed, steps, "gate.room").await;
     assert_eq!(bed.sink.operations(), ["gate.room", "cancel"]);
     assert_eq!(bed.sink.of("cancel")[0].input, json!(7));
     let story = ["room started", " cancel-requested", "room completed", "room~undo started", "room~undo completed"];
@@ -60,16 +66,7 @@ pub(crate) async fn undoes_what_ends_after_it(bed: &Bed) {
 pub(crate) async fn undoes_nothing_that_failed_after_it(bed: &Bed) {
     let steps = json!([{ "id": "room", "operation": "gate.broken", "compensate": { "operation": "cancel" }, "fallback": { "output": 0 } }]);
     bed.sink.fail("gate.broken", 1);
-    bed.steps(steps).await;
-    let id = bed.start(json!(7)).await;
-    bed.sink.called("gate.broken", 1).await;
-    let cancelling = bed.executor.command(&id, Wanted::Cancel);
-    let opening = async {
-        eventually("it is to end", async || bed.story(&id).await.contains(&" cancel-requested".to_owned())).await;
-        bed.sink.open("gate.broken");
-    };
-    let (cancelled, ()) = tokio::join!(cancelling, opening);
-    assert_eq!(cancelled.unwrap().status, ExecutionStatus::Cancelled);
+    let id = cancelled_within(bed, steps, "gate.broken").await;
     assert_eq!(bed.story(&id).await, ["room started", " cancel-requested", "room attempt-failed"]);
     assert_eq!(bed.sink.operations(), ["gate.broken"]);
 }
