@@ -32,7 +32,7 @@ pub struct StepCall<'a> {
     pub idempotency_key: &'a str,
     /// How long it may take.
     pub timeout: Option<Duration>,
-    /// Counts from 1. Attempts after the first draw on the retry budget of whatever they go to.
+    /// Counts from 1, without those that ended with a process. Attempts after the first draw on the retry budget of whatever they go to.
     pub attempt: u32,
     /// What the host looked like when this process took the execution up: every step sees the same generations of plugins.
     pub snapshot: &'a CallSnapshot,

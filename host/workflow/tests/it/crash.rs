@@ -261,6 +261,7 @@ async fn what_was_under_way_when_process_and_execution_ended_is_found_out_and_un
     assert_eq!(sink.effects().len(), 2, "both askings were under one key");
     let attempts: Vec<u32> = second.history(&id, 0, 100).await.unwrap().items.iter().filter_map(attempt_at_room).collect();
     assert_eq!(attempts, [1, 2], "an attempt that ended with its process counts too");
+    assert_eq!(sink.attempts(), [1, 1, 1], "and is none that draws on the retry budget");
 }
 
 fn attempt_at_room(event: &Event) -> Option<u32> {

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 #[derive(Debug, Default)]
 pub(crate) struct Sink {
     calls: Mutex<Vec<(String, String, Value)>>,
+    attempts: Mutex<Vec<u32>>,
     failures: Mutex<HashMap<String, u32>>,
 }
 
@@ -22,6 +23,11 @@ impl Sink {
     /// Operation, idempotency key and input of each call.
     pub(crate) fn calls(&self) -> Vec<(String, String, Value)> {
         self.calls.lock().unwrap().clone()
+    }
+
+    /// Which attempt each call was.
+    pub(crate) fn attempts(&self) -> Vec<u32> {
+        self.attempts.lock().unwrap().clone()
     }
 
     pub(crate) fn operations(&self) -> Vec<String> {
@@ -73,7 +79,8 @@ impl StepRunner for Operations {
 
     fn call<'a>(&'a self, call: StepCall<'a>) -> BoxFuture<'a, Result<StepAnswer, Failure>> {
         Box::pin(async move {
-            let StepCall { operation, input, idempotency_key, timeout, .. } = call;
+            let StepCall { operation, input, idempotency_key, timeout, attempt, .. } = call;
+            self.0.attempts.lock().unwrap().push(attempt);
             self.0.calls.lock().unwrap().push((operation.to_owned(), idempotency_key.to_owned(), input.clone()));
             if let Some(left) = self.0.failures.lock().unwrap().get_mut(operation).filter(|left| **left > 0) {
                 *left -= 1;
